@@ -1,1 +1,2 @@
 //! Vouchsafe.
+pub mod limits;

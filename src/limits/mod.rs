@@ -1,0 +1,131 @@
+//! Every bound in one place, passed by value.
+//!
+//! Whatever reaches us from outside is measured against a number in this file: bytes, counts, depth, time. A stage that meets a
+//! bound says which one (`limit-exceeded`, `policy-budget`, `deadline`, `overloaded`), and the image it was judging is denied.
+//! The numbers are chosen so that real producers stay far below them and a hostile registry or tenant cannot make the process
+//! large or slow: endless signatures, huge attachments and allocation from a claimed size are old attacks
+//! (CVE-2023-46737, CVE-2024-29902, CVE-2024-29903, CVE-2023-42813).
+
+use std::time::Duration;
+
+/// One mebibyte.
+const MIB: usize = 1 << 20;
+
+/// The bounds of one process. `Default` gives the documented values; flags may change some of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes read from registries.
+    pub registry: RegistryLimits,
+    /// Bounds of one AdmissionReview.
+    pub review: ReviewLimits,
+    /// Bounds of the evidence about one image.
+    pub evidence: EvidenceLimits,
+    /// What all requests together may hold at one time.
+    pub in_flight: InFlightLimits,
+}
+
+/// Bounds on what a registry may send and how long it may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RegistryLimits {
+    /// A manifest, in bytes.
+    pub manifest_bytes: usize,
+    /// The answer of a token service, in bytes.
+    pub token_bytes: usize,
+    /// The body of an error answer that is read for its error code, in bytes.
+    pub error_bytes: usize,
+    /// Requests in flight to one registry host.
+    pub concurrent_requests: usize,
+    /// Time to establish a connection (TCP and TLS).
+    pub connect: Duration,
+    /// Time for one request, body included. The deadline of the review cuts it shorter.
+    pub request: Duration,
+    /// Redirects followed for one request.
+    pub redirects: usize,
+    /// Attempts for one idempotent request, the first included.
+    pub attempts: usize,
+}
+
+/// Bounds on one AdmissionReview.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReviewLimits {
+    /// The body, in bytes. The API server's own objects end at 3 MiB, and an UPDATE carries two.
+    pub body_bytes: usize,
+    /// Image fields in one review.
+    pub images: usize,
+    /// Nesting of the JSON document.
+    pub json_depth: usize,
+    /// Time to receive the whole body.
+    pub body_time: Duration,
+}
+
+/// Bounds on the evidence of one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EvidenceLimits {
+    /// The signed payload of one simple-signing layer, in bytes.
+    pub signature_payload_bytes: usize,
+    /// One attestation, in bytes.
+    pub attestation_bytes: usize,
+    /// Candidates that are fetched and verified for one authority. One more is `limit-exceeded`, never `unsigned`.
+    pub candidates: usize,
+    /// Nesting of a statement.
+    pub json_depth: usize,
+    /// Subjects of one statement.
+    pub subjects: usize,
+}
+
+/// What may be held at one time by all requests together. Waiting happens inside the deadline and ends as `overloaded`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InFlightLimits {
+    /// Bodies of reviews, in bytes.
+    pub review_bytes: usize,
+    /// Evidence being fetched, in bytes.
+    pub evidence_bytes: usize,
+    /// Input of predicate policies being evaluated, in bytes.
+    pub policy_input_bytes: usize,
+    /// Connections held open by clients of the webhook.
+    pub connections: usize,
+    /// Evidence kept between requests, in bytes.
+    pub cached_evidence_bytes: usize,
+}
+
+/// The longest image reference that is read, in bytes.
+pub const REFERENCE_BYTES: usize = 512;
+
+// === impl Default ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            registry: RegistryLimits {
+                manifest_bytes: 4 * MIB,
+                token_bytes: 64 << 10,
+                error_bytes: 16 << 10,
+                concurrent_requests: 32,
+                connect: Duration::from_secs(3),
+                request: Duration::from_secs(30),
+                redirects: 5,
+                attempts: 3,
+            },
+            review: ReviewLimits { body_bytes: 7 * MIB, images: 1_000, json_depth: 64, body_time: Duration::from_secs(5) },
+            evidence: EvidenceLimits {
+                signature_payload_bytes: MIB,
+                attestation_bytes: 16 * MIB,
+                candidates: 128,
+                json_depth: 64,
+                subjects: 4_096,
+            },
+            in_flight: InFlightLimits {
+                review_bytes: 64 * MIB,
+                evidence_bytes: 64 * MIB,
+                policy_input_bytes: 64 * MIB,
+                connections: 4_096,
+                cached_evidence_bytes: 64 * MIB,
+            },
+        }
+    }
+}
