@@ -6,6 +6,8 @@
 //! large or slow: endless signatures, huge attachments and allocation from a claimed size are old attacks
 //! (CVE-2023-46737, CVE-2024-29902, CVE-2024-29903, CVE-2023-42813).
 
+pub mod json;
+
 use std::time::Duration;
 
 /// One mebibyte.
