@@ -1,3 +1,4 @@
 //! Vouchsafe.
 
+pub mod adapters;
 pub mod api;
