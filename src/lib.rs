@@ -1,1 +1,3 @@
 //! Vouchsafe.
+
+pub mod image;
