@@ -28,6 +28,8 @@ class Bench:
     def __init__(self, tools, work, out):
         self.tools, self.work, self.out = Path(tools), Path(work), Path(out)
         self.commands, self.processes = [], []
+        # HOME: tools keep configuration, credentials and trust roots there; nothing of the user's own is read or written.
+        self.environment = {**os.environ, "HOME": str(self.work)}
         self.work.mkdir(parents=True)
         self.out.mkdir(parents=True)
 
@@ -51,14 +53,14 @@ class Bench:
         with open(self.work / f"{tool}.log", "ab") as log:
             self.processes.append(
                 subprocess.Popen([self.tools / tool, *arguments], cwd=self.work, stdout=log, stderr=log,
-                                 stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})}))
+                                 stdin=subprocess.DEVNULL, env={**self.environment, **(env or {})}))
 
     def run(self, tool, *arguments, env=None, stdin=None, must_fail=False, note=False):
         """Runs a tool to its end and returns its output. `note`: the command belongs into SOURCES.md."""
         if note:
             self.commands.append(" ".join([tool, *arguments]))
         done = subprocess.run([self.tools / tool, *arguments], cwd=self.work, input=stdin, text=True,
-                              capture_output=True, env={**os.environ, **(env or {})}, timeout=120)
+                              capture_output=True, env={**self.environment, **(env or {})}, timeout=120)
         if (done.returncode != 0) != must_fail:
             said = "succeeded, but must not" if must_fail else f"failed: {done.stderr.strip()}"
             raise Failed(f"`{tool} {' '.join(arguments)}` {said}")
