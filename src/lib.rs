@@ -35,10 +35,13 @@
 
 pub mod adapters;
 pub mod api;
+pub mod decide;
 pub mod evidence;
 pub mod gather;
 pub mod image;
 pub mod limits;
+pub mod policy;
+pub mod predicate_policy;
 pub mod statement;
 pub mod trust;
 pub mod verdict;

@@ -74,12 +74,20 @@ const fn capped(
 ) -> Builtin {
     let arity = types.len();
     let treatment = Treatment::Capped(types, bound);
-    Builtin { name, arity, treatment }
+    Builtin {
+        name,
+        arity,
+        treatment,
+    }
 }
 
 const fn refused(name: &'static str, arity: usize, why: &'static str) -> Builtin {
     let treatment = Treatment::Refused(why);
-    Builtin { name, arity, treatment }
+    Builtin {
+        name,
+        arity,
+        treatment,
+    }
 }
 
 const REACHES_OUT: &str = "policies may not reach the network or the process";
@@ -133,7 +141,11 @@ pub(super) static TABLE: &[Builtin] = &[
     capped("json.filter", &[O, C], cost::tree_x4),
     capped("json.is_valid", &[S], cost::json_text),
     capped("json.marshal", &[ANY], cost::json_marshal),
-    capped("json.marshal_with_options", &[ANY, O], cost::json_marshal_pretty),
+    capped(
+        "json.marshal_with_options",
+        &[ANY, O],
+        cost::json_marshal_pretty,
+    ),
     refused("json.match_schema", 2, UNBOUNDED),
     capped("json.patch", &[ANY, A], cost::json_patch),
     capped("json.remove", &[O, C], cost::tree_x4),
@@ -157,7 +169,11 @@ pub(super) static TABLE: &[Builtin] = &[
     refused("opa.runtime", 0, REACHES_OUT),
     capped("product", &[C], cost::product),
     refused("rand.intn", 2, VARIES),
-    capped("regex.find_all_string_submatch_n", &[S, S, N], cost::regex_submatches),
+    capped(
+        "regex.find_all_string_submatch_n",
+        &[S, S, N],
+        cost::regex_submatches,
+    ),
     capped("regex.find_n", &[S, S, N], cost::regex_find),
     capped("regex.is_valid", &[ANY], cost::regex_is_valid),
     capped("regex.match", &[S, S], cost::regex_match),
@@ -172,8 +188,16 @@ pub(super) static TABLE: &[Builtin] = &[
     capped("split", &[S, S], cost::split),
     capped("sprintf", &[S, A], cost::sprintf),
     capped("startswith", &[S, S], cost::small),
-    capped("strings.any_prefix_match", &[S | A | T, S | A | T], cost::any_affix),
-    capped("strings.any_suffix_match", &[S | A | T, S | A | T], cost::any_affix),
+    capped(
+        "strings.any_prefix_match",
+        &[S | A | T, S | A | T],
+        cost::any_affix,
+    ),
+    capped(
+        "strings.any_suffix_match",
+        &[S | A | T, S | A | T],
+        cost::any_affix,
+    ),
     capped("strings.count", &[S, S], cost::strings_count),
     capped("strings.replace_n", &[O, S], cost::replace_n),
     capped("strings.reverse", &[S], cost::text_x3),
@@ -187,7 +211,11 @@ pub(super) static TABLE: &[Builtin] = &[
     capped("time.format", &[N | A], cost::time),
     // Varies, but policies use it to judge the age of a scan, and policy-controller has it. The
     // engine gives one value for a whole evaluation.
-    Builtin { name: "time.now_ns", arity: 0, treatment: Treatment::Allowed },
+    Builtin {
+        name: "time.now_ns",
+        arity: 0,
+        treatment: Treatment::Allowed,
+    },
     capped("time.parse_duration_ns", &[S], cost::time),
     capped("time.parse_ns", &[S, S], cost::time),
     capped("time.parse_rfc3339_ns", &[S], cost::time),

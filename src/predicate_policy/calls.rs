@@ -37,7 +37,11 @@ pub(super) fn check(module: &Module, source: &str) -> Result<Vec<usize>, Compile
         return Err(too_large("rules", module.rules.len(), RULES));
     }
     let graph = Graph::of(module, source);
-    if !graph.rules.keys().any(|path| path.get(2).is_some_and(|name| name == QUERY)) {
+    if !graph
+        .rules
+        .keys()
+        .any(|path| path.get(2).is_some_and(|name| name == QUERY))
+    {
         return Err(CompileError::MissingRule);
     }
     let mut used = BTreeSet::new();
@@ -79,7 +83,11 @@ impl Graph {
         let mut rules: BTreeMap<Path, Name> = BTreeMap::new();
         for rule in &module.rules {
             let own = rule.name().path();
-            let path = PACKAGE.iter().chain(&own).map(|&name| name.to_owned()).collect();
+            let path = PACKAGE
+                .iter()
+                .chain(&own)
+                .map(|&name| name.to_owned())
+                .collect();
             let name = rules.entry(path).or_default();
             name.is_function |= rule.arguments().is_some();
             name.depth = name.depth.max(rule.depth());
@@ -90,7 +98,11 @@ impl Graph {
 
     /// The builtin that is called, unless the call is to a function of the policy.
     fn resolve(&self, call: &Call) -> Result<Option<usize>, CompileError> {
-        if self.rules.get(&call.path).is_some_and(|name| name.is_function) {
+        if self
+            .rules
+            .get(&call.path)
+            .is_some_and(|name| name.is_function)
+        {
             return Ok(None);
         }
         let name = spoken(&call.path);
@@ -135,12 +147,19 @@ impl Graph {
             .map(|(_, name)| {
                 let is_reached = |path: &Path| {
                     name.calls.iter().any(|call| call.path == *path)
-                        || name.references.iter().chain(&name.replaced).any(|reference| {
-                            path.starts_with(reference) || reference.starts_with(path)
-                        })
+                        || name
+                            .references
+                            .iter()
+                            .chain(&name.replaced)
+                            .any(|reference| {
+                                path.starts_with(reference) || reference.starts_with(path)
+                            })
                 };
                 let reached = names.iter().enumerate();
-                reached.filter(|(_, (path, _))| is_reached(path)).map(|(at, _)| at).collect()
+                reached
+                    .filter(|(_, (path, _))| is_reached(path))
+                    .map(|(at, _)| at)
+                    .collect()
             })
             .collect();
         let mut depths: Vec<Option<usize>> = vec![None; names.len()];
@@ -197,7 +216,10 @@ fn refuse(builtin: &super::builtins::Builtin) -> Result<(), CompileError> {
 /// A path as people write it: what is in the package without the package.
 fn spoken(path: &Path) -> String {
     let local = path.strip_prefix(PACKAGE.map(str::to_owned).as_slice());
-    local.filter(|local| !local.is_empty()).unwrap_or(path).join(".")
+    local
+        .filter(|local| !local.is_empty())
+        .unwrap_or(path)
+        .join(".")
 }
 
 /// What the names of imports stand for.
@@ -234,18 +256,28 @@ impl Name {
                 None if matches!(*first, "data" | "input") => vec![first],
                 None => PACKAGE.into_iter().chain([*first]).collect(),
             };
-            Some(start.into_iter().chain(rest.iter().copied()).map(str::to_owned).collect())
+            Some(
+                start
+                    .into_iter()
+                    .chain(rest.iter().copied())
+                    .map(str::to_owned)
+                    .collect(),
+            )
         };
-        let is_local =
-            |path: &[&str]| path.first().is_some_and(|first| locals.contains(first));
+        let is_local = |path: &[&str]| path.first().is_some_and(|first| locals.contains(first));
         rule.walk(&mut |node| {
             match node {
                 Node::Expr(Expr::Call { fcn, params, .. }) => {
                     if let Some(path) = absolute(&fcn.path()) {
-                        self.calls.push(Call { path, arguments: params.len() });
+                        self.calls.push(Call {
+                            path,
+                            arguments: params.len(),
+                        });
                     }
                 }
-                Node::Expr(expr @ (Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. })) => {
+                Node::Expr(
+                    expr @ (Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. }),
+                ) => {
                     let path = expr.path();
                     if !is_local(&path) {
                         self.references.extend(absolute(&path));
@@ -254,7 +286,8 @@ impl Name {
                 Node::With(with) => {
                     for side in [&with.refr, &with.r#as] {
                         let path = absolute(&side.path());
-                        self.replaced.extend(path.filter(|path| is_function_path(path)));
+                        self.replaced
+                            .extend(path.filter(|path| is_function_path(path)));
                     }
                 }
                 Node::Expr(_) | Node::Declared(_) | Node::Pattern(_) => {}
@@ -279,7 +312,11 @@ fn locals<'a>(rule: &'a Rule, source: &'a str) -> HashSet<&'a str> {
     }
     rule.walk(&mut |node| {
         match node {
-            Node::Expr(Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. }) => {
+            Node::Expr(Expr::AssignExpr {
+                op: AssignOp::ColEq,
+                lhs,
+                ..
+            }) => {
                 lhs.variables(&mut |name| {
                     locals.insert(name);
                 });

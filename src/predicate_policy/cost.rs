@@ -124,9 +124,15 @@ pub(super) fn tree_x4(args: &[Value]) -> Bound {
 
 /// Elements are compared with each other; at most all of them come out, shared.
 pub(super) fn compared(args: &[Value]) -> Bound {
-    let Some(size) = tree(args) else { return BEYOND };
+    let Some(size) = tree(args) else {
+        return BEYOND;
+    };
     Bound::Work {
-        bytes: args.iter().map(shallow).fold(0, u64::saturating_add).saturating_mul(ENTRY),
+        bytes: args
+            .iter()
+            .map(shallow)
+            .fold(0, u64::saturating_add)
+            .saturating_mul(ENTRY),
         steps: size.bytes.saturating_mul(4),
     }
 }
@@ -136,13 +142,18 @@ pub(super) fn folded_sets(args: &[Value]) -> Bound {
     let Some(Value::Set(sets)) = args.first() else {
         return Undefined;
     };
-    let Some(size) = tree(args) else { return BEYOND };
+    let Some(size) = tree(args) else {
+        return BEYOND;
+    };
     let elements = sets.iter().map(shallow).fold(0, u64::saturating_add);
     let steps = elements
         .saturating_mul(length(sets.len()))
         .saturating_mul(16)
         .saturating_add(size.bytes);
-    Bound::Work { bytes: elements.saturating_mul(2 * ENTRY), steps }
+    Bound::Work {
+        bytes: elements.saturating_mul(2 * ENTRY),
+        steps,
+    }
 }
 
 /// Objects that are folded one after another.
@@ -159,9 +170,14 @@ pub(super) fn folded_objects(args: &[Value]) -> Bound {
 
 /// Adding up is linear; multiplying is quadratic in the digits of all factors.
 pub(super) fn product(args: &[Value]) -> Bound {
-    let Some(size) = tree(args) else { return BEYOND };
+    let Some(size) = tree(args) else {
+        return BEYOND;
+    };
     let steps = size.bytes.saturating_mul(size.bytes) / 64;
-    Bound::Work { bytes: size.bytes, steps }
+    Bound::Work {
+        bytes: size.bytes,
+        steps,
+    }
 }
 
 pub(super) fn left_shift(args: &[Value]) -> Bound {
@@ -233,7 +249,10 @@ pub(super) fn any_affix(args: &[Value]) -> Bound {
 /// The engine tries each character with the whole cut set.
 pub(super) fn trim(args: &[Value]) -> Bound {
     let (text, cut_set) = (text_len(args, 0), text_len(args, 1));
-    Bound::Work { bytes: text, steps: text.saturating_mul(cut_set) }
+    Bound::Work {
+        bytes: text,
+        steps: text.saturating_mul(cut_set),
+    }
 }
 
 /// Length of `text` with each `old` replaced by `new`.
@@ -279,7 +298,9 @@ pub(super) fn sprintf(args: &[Value]) -> Bound {
     let mut widths = 0_u64;
     for directive in format.split('%').skip(1) {
         let digits = directive.trim_start_matches('.');
-        let end = digits.find(|c: char| !c.is_numeric()).unwrap_or(digits.len());
+        let end = digits
+            .find(|c: char| !c.is_numeric())
+            .unwrap_or(digits.len());
         let width = digits.get(..end).unwrap_or_default();
         if width.is_empty() {
             continue;
@@ -327,12 +348,17 @@ fn range_of(args: &[Value], step: u64) -> Bound {
 
 pub(super) fn object_get(args: &[Value]) -> Bound {
     let key = args.get(1).and_then(|key| measure(key, TREE));
-    key.map_or(BEYOND, |key| Bound::Work { bytes: 0, steps: key.bytes })
+    key.map_or(BEYOND, |key| Bound::Work {
+        bytes: 0,
+        steps: key.bytes,
+    })
 }
 
 /// An array is searched for another one element by element.
 pub(super) fn object_subset(args: &[Value]) -> Bound {
-    let Some(size) = tree(args) else { return BEYOND };
+    let Some(size) = tree(args) else {
+        return BEYOND;
+    };
     let steps = size.bytes.saturating_mul(match args {
         [Value::Array(_), Value::Array(part)] if part.is_empty() => return Undefined,
         [Value::Array(whole), Value::Array(_)] => length(whole.len()),
@@ -361,7 +387,10 @@ pub(super) fn json_marshal_pretty(args: &[Value]) -> Bound {
     };
     // The engine first indents with two spaces; closing brackets have lines too; a line is also
     // an allocation.
-    let levels = size.path_entries.saturating_add(size.nodes).saturating_mul(2);
+    let levels = size
+        .path_entries
+        .saturating_add(size.nodes)
+        .saturating_mul(2);
     let indents = levels.saturating_mul(options.bytes.saturating_add(2));
     bytes(
         size.bytes
@@ -400,7 +429,9 @@ fn has_alias(yaml: &str) -> bool {
 /// Each `copy` may double the document.
 pub(super) fn json_patch(args: &[Value]) -> Bound {
     const NODE: u64 = 4 * ENTRY;
-    let Some(size) = tree(args) else { return BEYOND };
+    let Some(size) = tree(args) else {
+        return BEYOND;
+    };
     let Some(Value::Array(operations)) = args.get(1) else {
         return Undefined;
     };
@@ -443,7 +474,10 @@ fn regex(args: &[Value], pattern: usize, produced: u64) -> Bound {
         return BEYOND;
     }
     let steps = args.iter().map(shallow).fold(0, u64::saturating_add);
-    Bound::Work { bytes: produced, steps }
+    Bound::Work {
+        bytes: produced,
+        steps,
+    }
 }
 
 pub(super) fn regex_is_valid(args: &[Value]) -> Bound {
@@ -471,13 +505,21 @@ pub(super) fn regex_find(args: &[Value]) -> Bound {
 pub(super) fn regex_submatches(args: &[Value]) -> Bound {
     let groups = 1 + length(text(args, 0).matches('(').count());
     let each = matches(args).saturating_mul(ENTRY);
-    let produced = each.saturating_add(text_len(args, 1)).saturating_mul(groups + 1);
+    let produced = each
+        .saturating_add(text_len(args, 1))
+        .saturating_mul(groups + 1);
     regex(args, 0, produced)
 }
 
 pub(super) fn regex_split(args: &[Value]) -> Bound {
     let parts = matches(args).saturating_add(1);
-    regex(args, 0, parts.saturating_mul(ENTRY).saturating_add(text_len(args, 1)))
+    regex(
+        args,
+        0,
+        parts
+            .saturating_mul(ENTRY)
+            .saturating_add(text_len(args, 1)),
+    )
 }
 
 /// The replacement is written for each match; each `$` in it may repeat what was matched.
@@ -555,7 +597,10 @@ pub(super) fn operand(value: &Value) -> Bound {
 pub(super) fn comparand(value: &Value, bytes: u64) -> Bound {
     match value {
         Value::Array(_) | Value::Set(_) | Value::Object(_) => match measure(value, TREE) {
-            Some(size) => Bound::Work { bytes, steps: size.nodes.saturating_mul(8) },
+            Some(size) => Bound::Work {
+                bytes,
+                steps: size.nodes.saturating_mul(8),
+            },
             None => BEYOND,
         },
         _ => Bound::Work { bytes, steps: 0 },

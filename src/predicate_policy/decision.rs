@@ -52,10 +52,7 @@ impl Decision {
         for element in elements {
             match Outcome::read(element) {
                 Err(why) => {
-                    return Self::Fail(vec![
-                        headline(),
-                        format!("due to parsing errors: {why}"),
-                    ]);
+                    return Self::Fail(vec![headline(), format!("due to parsing errors: {why}")]);
                 }
                 Ok(outcome) if outcome.result && outcome.warning.is_empty() => return Self::Pass,
                 Ok(outcome) if outcome.result => {
@@ -100,10 +97,16 @@ impl Outcome {
                 ("warning", Value::String(text)) => outcome.warning = text.to_string(),
                 ("result" | "error" | "warning", Value::Null) => {}
                 ("result", other) => {
-                    return Err(format!("field result is {}, expected a boolean", kind(other)));
+                    return Err(format!(
+                        "field result is {}, expected a boolean",
+                        kind(other)
+                    ));
                 }
                 (name @ ("error" | "warning"), other) => {
-                    return Err(format!("field {name} is {}, expected a string", kind(other)));
+                    return Err(format!(
+                        "field {name} is {}, expected a string",
+                        kind(other)
+                    ));
                 }
                 _ => {}
             }

@@ -24,11 +24,17 @@ pub(super) fn bound_source(source: &str) -> Result<(), CompileError> {
         rest = match first {
             b'#' => skip_while(after, |byte| byte != b'\n'),
             b'"' => skip_string(after),
-            b'`' => skip_while(after, |byte| byte != b'`').get(1..).unwrap_or(&[]),
+            b'`' => skip_while(after, |byte| byte != b'`')
+                .get(1..)
+                .unwrap_or(&[]),
             b'0'..=b'9' => {
                 let (number, after) = number(rest);
                 if !number.is_small() {
-                    return Err(too_large("digits in a number", number.digits, NUMBER_DIGITS));
+                    return Err(too_large(
+                        "digits in a number",
+                        number.digits,
+                        NUMBER_DIGITS,
+                    ));
                 }
                 after
             }
@@ -110,7 +116,13 @@ fn number(bytes: &[u8]) -> (Number, &[u8]) {
     let digits = bytes.len() - after.len();
     let Some((b'e' | b'E', exponent)) = after.split_first() else {
         let exponent_digits = 0;
-        return (Number { digits, exponent_digits }, after);
+        return (
+            Number {
+                digits,
+                exponent_digits,
+            },
+            after,
+        );
     };
     let exponent = match exponent.split_first() {
         Some((b'+' | b'-', digits)) => digits,
@@ -118,7 +130,13 @@ fn number(bytes: &[u8]) -> (Number, &[u8]) {
     };
     let after = skip_while(exponent, |byte| byte.is_ascii_digit() || byte == b'_');
     let exponent_digits = exponent.len() - after.len();
-    (Number { digits, exponent_digits }, after)
+    (
+        Number {
+            digits,
+            exponent_digits,
+        },
+        after,
+    )
 }
 
 /// The rest after the closing quote.

@@ -65,7 +65,11 @@ impl Meter {
         let Treatment::Capped(types, bound) = builtin.treatment else {
             return Ok(Value::Undefined);
         };
-        if args.iter().zip(types).any(|(arg, types)| !has_type(arg, *types)) {
+        if args
+            .iter()
+            .zip(types)
+            .any(|(arg, types)| !has_type(arg, *types))
+        {
             return Ok(Value::Undefined);
         }
         if args.iter().any(is_large_number) {
@@ -179,8 +183,14 @@ pub(super) fn builtins_engine(used: &[usize]) -> anyhow::Result<Engine> {
     let mut source = "package builtins\n".to_owned();
     for &index in used {
         if let Some(builtin) = TABLE.get(index).filter(|builtin| builtin.name != "walk") {
-            let args: Vec<_> = (0..builtin.arity).map(|at| format!("input[{at}]")).collect();
-            source.push_str(&format!("b{index} := {}({})\n", builtin.name, args.join(", ")));
+            let args: Vec<_> = (0..builtin.arity)
+                .map(|at| format!("input[{at}]"))
+                .collect();
+            source.push_str(&format!(
+                "b{index} := {}({})\n",
+                builtin.name,
+                args.join(", ")
+            ));
         }
     }
     let mut engine = Engine::new();
@@ -201,7 +211,9 @@ pub(super) fn install(
     meter: &Arc<Mutex<Meter>>,
 ) -> anyhow::Result<()> {
     for &index in used {
-        let Some(builtin) = TABLE.get(index) else { continue };
+        let Some(builtin) = TABLE.get(index) else {
+            continue;
+        };
         if let Treatment::Capped(types, _) = builtin.treatment {
             let meter = Arc::clone(meter);
             let call = move |args: Vec<Value>| Ok(with(&meter, |meter| meter.call(index, args))?);

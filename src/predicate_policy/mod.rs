@@ -131,9 +131,16 @@ impl Program {
             .ok_or_else(|| unsound("guards do not fit the syntax tree"))?;
         let mut engine = parse(&guarded, dialect).map_err(unsound)?;
         // Orders and prepares the rules, without evaluating one.
-        engine.eval_query("true".to_owned(), false).map_err(unsound)?;
+        engine
+            .eval_query("true".to_owned(), false)
+            .map_err(unsound)?;
         let builtins = meter::builtins_engine(&builtins_used).map_err(unsound)?;
-        Ok(Self { dialect, engine, builtins_used, builtins })
+        Ok(Self {
+            dialect,
+            engine,
+            builtins_used,
+            builtins,
+        })
     }
 
     /// The version of the language that was accepted.
@@ -151,11 +158,12 @@ impl Program {
     pub fn evaluate(&self, input_json: &str, budget: &Budget) -> Result<Decision, EvalError> {
         // A panic of the engine is an error of this evaluation (T-11). What it leaves behind is
         // dropped: the engine is a clone, the meter belongs to this call.
-        catch_unwind(AssertUnwindSafe(|| self.evaluate_inner(input_json, budget)))
-            .unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| self.evaluate_inner(input_json, budget))).unwrap_or_else(
+            |_| {
                 let message = "the engine panicked".to_owned();
                 Err(EvalError::Internal { message })
-            })
+            },
+        )
     }
 
     fn evaluate_inner(&self, input_json: &str, budget: &Budget) -> Result<Decision, EvalError> {
@@ -190,7 +198,11 @@ impl Program {
 
 fn read_input(text: &str, budget: &Budget) -> Result<Value, EvalError> {
     let too_large = |found, measure, limit| {
-        Err(EvalError::InputTooLarge { found, measure, limit })
+        Err(EvalError::InputTooLarge {
+            found,
+            measure,
+            limit,
+        })
     };
     if text.len() > budget.input_bytes {
         return too_large(text.len(), "as text", budget.input_bytes);
@@ -203,7 +215,9 @@ fn read_input(text: &str, budget: &Budget) -> Result<Value, EvalError> {
     if memory > limit {
         return too_large(memory, "in memory", limit);
     }
-    Value::from_json_str(text).map_err(|error| EvalError::Input { message: error.to_string() })
+    Value::from_json_str(text).map_err(|error| EvalError::Input {
+        message: error.to_string(),
+    })
 }
 
 /// An engine with nothing but this policy.
@@ -230,7 +244,9 @@ fn module(engine: &Engine) -> Result<syntax::Module, CompileError> {
     let json = engine.get_ast_as_json().map_err(unsound)?;
     let policies: Vec<Policy> = serde_json::from_str(&json).map_err(unsound)?;
     let first = policies.into_iter().next();
-    first.map(|policy| policy.ast).ok_or_else(|| unsound("no policy"))
+    first
+        .map(|policy| policy.ast)
+        .ok_or_else(|| unsound("no policy"))
 }
 
 fn unsound(message: impl ToString) -> CompileError {

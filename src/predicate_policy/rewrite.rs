@@ -44,7 +44,9 @@ impl Edits {
                     self.guard(COMPARAND, [lhs, rhs]);
                 }
             }
-            Node::Expr(Expr::Membership { value, collection, .. }) => {
+            Node::Expr(Expr::Membership {
+                value, collection, ..
+            }) => {
                 if !value.is_scalar() {
                     self.guard(COMPARAND, [value, collection]);
                 }
@@ -56,7 +58,8 @@ impl Edits {
 
     fn guard<const N: usize>(&mut self, name: &str, operands: [&Expr; N]) {
         for Span { start, end } in operands.into_iter().filter_map(Expr::exact_span) {
-            self.0.push((Span { start, end: start }, format!("{name}(")));
+            self.0
+                .push((Span { start, end: start }, format!("{name}(")));
             self.0.push((Span { start: end, end }, ")".to_owned()));
         }
     }

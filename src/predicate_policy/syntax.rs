@@ -32,15 +32,32 @@ pub(super) struct Import {
 
 #[derive(Debug, Deserialize)]
 pub(super) enum Rule {
-    Spec { head: Head, bodies: Vec<Body> },
-    Default { refr: Expr, args: Vec<Expr>, value: Expr },
+    Spec {
+        head: Head,
+        bodies: Vec<Body>,
+    },
+    Default {
+        refr: Expr,
+        args: Vec<Expr>,
+        value: Expr,
+    },
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) enum Head {
-    Compr { refr: Expr, assign: Option<Assign> },
-    Set { refr: Expr, key: Option<Expr> },
-    Func { refr: Expr, args: Vec<Expr>, assign: Option<Assign> },
+    Compr {
+        refr: Expr,
+        assign: Option<Assign>,
+    },
+    Set {
+        refr: Expr,
+        key: Option<Expr>,
+    },
+    Func {
+        refr: Expr,
+        args: Vec<Expr>,
+        assign: Option<Assign>,
+    },
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,11 +91,26 @@ pub(super) struct With {
 
 #[derive(Debug, Deserialize)]
 pub(super) enum Literal {
-    SomeVars { vars: Vec<Span> },
-    SomeIn { key: Option<Expr>, value: Expr, collection: Expr },
-    Expr { expr: Expr },
-    NotExpr { expr: Expr },
-    Every { key: Option<Span>, value: Span, domain: Expr, query: Query },
+    SomeVars {
+        vars: Vec<Span>,
+    },
+    SomeIn {
+        key: Option<Expr>,
+        value: Expr,
+        collection: Expr,
+    },
+    Expr {
+        expr: Expr,
+    },
+    NotExpr {
+        expr: Expr,
+    },
+    Every {
+        key: Option<Span>,
+        value: Span,
+        domain: Expr,
+        query: Query,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -89,27 +121,89 @@ pub(super) enum AssignOp {
 
 #[derive(Debug, Deserialize)]
 pub(super) enum Expr {
-    String { value: String },
-    RawString { value: String },
+    String {
+        value: String,
+    },
+    RawString {
+        value: String,
+    },
     Number {},
     Bool {},
     Null {},
-    Var { span: Span, value: String },
-    Array { span: Span, items: Vec<Expr> },
-    Set { span: Span, items: Vec<Expr> },
-    Object { span: Span, fields: Vec<(Span, Expr, Expr)> },
-    ArrayCompr { span: Span, term: Box<Expr>, query: Query },
-    SetCompr { span: Span, term: Box<Expr>, query: Query },
-    ObjectCompr { span: Span, key: Box<Expr>, value: Box<Expr>, query: Query },
-    Call { span: Span, fcn: Box<Expr>, params: Vec<Expr> },
-    UnaryExpr { expr: Box<Expr> },
-    RefDot { span: Span, refr: Box<Expr>, field: (Span, String) },
-    RefBrack { span: Span, refr: Box<Expr>, index: Box<Expr> },
-    BinExpr { span: Span, lhs: Box<Expr>, rhs: Box<Expr> },
-    BoolExpr { lhs: Box<Expr>, rhs: Box<Expr> },
-    ArithExpr { span: Span, lhs: Box<Expr>, rhs: Box<Expr> },
-    AssignExpr { op: AssignOp, lhs: Box<Expr>, rhs: Box<Expr> },
-    Membership { key: Option<Box<Expr>>, value: Box<Expr>, collection: Box<Expr> },
+    Var {
+        span: Span,
+        value: String,
+    },
+    Array {
+        span: Span,
+        items: Vec<Expr>,
+    },
+    Set {
+        span: Span,
+        items: Vec<Expr>,
+    },
+    Object {
+        span: Span,
+        fields: Vec<(Span, Expr, Expr)>,
+    },
+    ArrayCompr {
+        span: Span,
+        term: Box<Expr>,
+        query: Query,
+    },
+    SetCompr {
+        span: Span,
+        term: Box<Expr>,
+        query: Query,
+    },
+    ObjectCompr {
+        span: Span,
+        key: Box<Expr>,
+        value: Box<Expr>,
+        query: Query,
+    },
+    Call {
+        span: Span,
+        fcn: Box<Expr>,
+        params: Vec<Expr>,
+    },
+    UnaryExpr {
+        expr: Box<Expr>,
+    },
+    RefDot {
+        span: Span,
+        refr: Box<Expr>,
+        field: (Span, String),
+    },
+    RefBrack {
+        span: Span,
+        refr: Box<Expr>,
+        index: Box<Expr>,
+    },
+    BinExpr {
+        span: Span,
+        lhs: Box<Expr>,
+        rhs: Box<Expr>,
+    },
+    BoolExpr {
+        lhs: Box<Expr>,
+        rhs: Box<Expr>,
+    },
+    ArithExpr {
+        span: Span,
+        lhs: Box<Expr>,
+        rhs: Box<Expr>,
+    },
+    AssignExpr {
+        op: AssignOp,
+        lhs: Box<Expr>,
+        rhs: Box<Expr>,
+    },
+    Membership {
+        key: Option<Box<Expr>>,
+        value: Box<Expr>,
+        collection: Box<Expr>,
+    },
 }
 
 /// Something that a walk passes.
@@ -139,7 +233,10 @@ impl Rule {
     /// The arguments, when the rule is a function.
     pub(super) fn arguments(&self) -> Option<&[Expr]> {
         match self {
-            Self::Spec { head: Head::Func { args, .. }, .. } => Some(args),
+            Self::Spec {
+                head: Head::Func { args, .. },
+                ..
+            } => Some(args),
             Self::Default { args, .. } if !args.is_empty() => Some(args),
             Self::Spec { .. } | Self::Default { .. } => None,
         }
@@ -210,7 +307,11 @@ impl Query {
                         visit(Node::Declared(*span));
                     }
                 }
-                Literal::SomeIn { key, value, collection } => {
+                Literal::SomeIn {
+                    key,
+                    value,
+                    collection,
+                } => {
                     for pattern in key.iter().chain([value]) {
                         visit(Node::Pattern(pattern));
                         pattern.walk(visit);
@@ -218,7 +319,12 @@ impl Query {
                     collection.walk(visit);
                 }
                 Literal::Expr { expr } | Literal::NotExpr { expr } => expr.walk(visit),
-                Literal::Every { key, value, domain, query } => {
+                Literal::Every {
+                    key,
+                    value,
+                    domain,
+                    query,
+                } => {
                     for span in key.iter().chain([value]) {
                         visit(Node::Declared(*span));
                     }
@@ -279,13 +385,18 @@ impl Expr {
             | Self::Var { .. } => (Vec::new(), None),
             Self::Array { items, .. } | Self::Set { items, .. } => (items.iter().collect(), None),
             Self::Object { fields, .. } => (
-                fields.iter().flat_map(|(_, key, value)| [key, value]).collect(),
+                fields
+                    .iter()
+                    .flat_map(|(_, key, value)| [key, value])
+                    .collect(),
                 None,
             ),
             Self::ArrayCompr { term, query, .. } | Self::SetCompr { term, query, .. } => {
                 (vec![term], Some(query))
             }
-            Self::ObjectCompr { key, value, query, .. } => (vec![key, value], Some(query)),
+            Self::ObjectCompr {
+                key, value, query, ..
+            } => (vec![key, value], Some(query)),
             Self::Call { fcn, params, .. } => {
                 let mut children = fcn.indices();
                 children.extend(params);
@@ -304,7 +415,11 @@ impl Expr {
             | Self::BoolExpr { lhs, rhs }
             | Self::ArithExpr { lhs, rhs, .. }
             | Self::AssignExpr { lhs, rhs, .. } => (vec![lhs, rhs], None),
-            Self::Membership { key, value, collection } => {
+            Self::Membership {
+                key,
+                value,
+                collection,
+            } => {
                 let mut children: Vec<&Self> = key.iter().map(AsRef::as_ref).collect();
                 children.extend([value.as_ref(), collection.as_ref()]);
                 (children, None)
@@ -348,7 +463,11 @@ impl Expr {
                     let fields = chain.into_iter().rev().map_while(|field| field);
                     return std::iter::once(value.as_str()).chain(fields).collect();
                 }
-                Self::RefDot { refr, field: (_, name), .. } => {
+                Self::RefDot {
+                    refr,
+                    field: (_, name),
+                    ..
+                } => {
                     chain.push(Some(name.as_str()));
                     rest = refr;
                 }
@@ -378,7 +497,11 @@ impl Expr {
     pub(super) fn is_scalar(&self) -> bool {
         matches!(
             self,
-            Self::String { .. } | Self::RawString { .. } | Self::Number {} | Self::Bool {} | Self::Null {}
+            Self::String { .. }
+                | Self::RawString { .. }
+                | Self::Number {}
+                | Self::Bool {}
+                | Self::Null {}
         )
     }
 
