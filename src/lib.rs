@@ -1,2 +1,5 @@
 //! Vouchsafe.
+pub mod adapters;
+pub mod gather;
+pub mod image;
 pub mod limits;
