@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use reqwest::Response;
 use serde::Deserialize;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::address::Class;
 use super::fence::{Refusal, printable};
@@ -91,11 +91,14 @@ impl Answer {
 
     /// The OCI error code of the body, if it is a known one. Its other words are not repeated: a registry can echo what it was
     /// sent, and that may be a secret.
-    pub(super) async fn error_code(mut self, registry: &str, limit: usize) -> Option<&'static str> {
-        let body = timeout(ERROR_BODY_TIME, self.read(registry, "error", limit))
-            .await
-            .ok()?
-            .ok()?;
+    pub(super) async fn error_code(
+        self,
+        registry: &str,
+        limit: usize,
+        until: Until,
+    ) -> Option<&'static str> {
+        let soon = Until::new(ERROR_BODY_TIME, until.at);
+        let body = self.body(registry, "error", limit, soon).await.ok()?;
         known_error_code(&body)
     }
 

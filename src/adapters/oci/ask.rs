@@ -209,7 +209,7 @@ impl Asking {
             match (answer.status, offer) {
                 (StatusCode::UNAUTHORIZED, _) => {
                     let asked = challenge(&answer);
-                    let detail = self.denial(answer, ask).await;
+                    let detail = self.denial(answer, ask, until).await;
                     let Some(asked) = asked.filter(|_| may_answer) else {
                         return Ok(Tried::Denied(detail));
                     };
@@ -235,7 +235,7 @@ impl Asking {
                     (known, proof) = (Some(asked), Proof::Header(offer));
                 }
                 (StatusCode::FORBIDDEN, None) => {
-                    return Ok(Tried::Denied(self.denial(answer, ask).await));
+                    return Ok(Tried::Denied(self.denial(answer, ask, until).await));
                 }
                 _ => return Ok(Tried::Answered(Box::new(answer))),
             }
@@ -259,7 +259,9 @@ impl Asking {
             }
             404 => {
                 // Read, so that the connection can be used again.
-                answer.error_code(registry, self.limits.error_bytes).await;
+                answer
+                    .error_code(registry, self.limits.error_bytes, until)
+                    .await;
                 Ok(None)
             }
             // A registry without HEAD has not said anything: the caller fetches.
@@ -273,16 +275,18 @@ impl Asking {
                 detail: format!("status {status} for {}", ask.what),
             }),
             _ => {
-                let code = answer.error_code(registry, self.limits.error_bytes).await;
+                let code = answer
+                    .error_code(registry, self.limits.error_bytes, until)
+                    .await;
                 Err(malformed(ask, with_code(status, code)))
             }
         }
     }
 
-    async fn denial(&self, answer: Answer, ask: &Ask<'_>) -> String {
+    async fn denial(&self, answer: Answer, ask: &Ask<'_>, until: Until) -> String {
         let status = answer.status;
         let code = answer
-            .error_code(ask.repository.registry(), self.limits.error_bytes)
+            .error_code(ask.repository.registry(), self.limits.error_bytes, until)
             .await;
         with_code(status.as_u16(), code)
     }

@@ -137,17 +137,20 @@ fn parameter_value(text: &str) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn choose(values: &[&str]) -> Option<Challenge> {
         Challenge::choose(values.iter().map(|value| value.as_bytes()))
     }
 
-    fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer {
+    fn bearer(realm: &str, service: Option<&str>) -> Challenge {
+        Challenge::Bearer {
             realm: realm.to_owned(),
             service: service.map(str::to_owned),
-        })
+        }
     }
 
     #[test]
@@ -156,7 +159,10 @@ mod tests {
             choose(&[
                 r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:library/nginx:pull""#
             ]),
-            bearer("https://auth.docker.io/token", Some("registry.docker.io"))
+            Some(bearer(
+                "https://auth.docker.io/token",
+                Some("registry.docker.io")
+            ))
         );
         assert_eq!(
             choose(&[r#"Basic realm="Registry Realm""#]),
@@ -165,17 +171,17 @@ mod tests {
         assert_eq!(choose(&["basic"]), Some(Challenge::Basic));
         assert_eq!(
             choose(&[r#"bearer   Realm = "https://a/t" , error="invalid_token""#]),
-            bearer("https://a/t", None)
+            Some(bearer("https://a/t", None))
         );
         assert_eq!(
             choose(&["Bearer realm=https://a/t,service=b"]),
-            bearer("https://a/t", Some("b"))
+            Some(bearer("https://a/t", Some("b")))
         );
     }
 
     #[test]
     fn a_bearer_challenge_wins_over_basic_wherever_it_stands() {
-        let expected = bearer("https://a/t", Some("s, with a comma"));
+        let expected = Some(bearer("https://a/t", Some("s, with a comma")));
         assert_eq!(
             choose(&[r#"Basic realm="x", Bearer realm="https://a/t",service="s, with a comma""#]),
             expected
@@ -197,7 +203,7 @@ mod tests {
     fn escapes_in_quoted_strings_are_undone() {
         assert_eq!(
             choose(&[r#"Bearer realm="https://a/\"t\\",service="s""#]),
-            bearer(r#"https://a/"t\"#, Some("s"))
+            Some(bearer(r#"https://a/"t\"#, Some("s")))
         );
     }
 
@@ -224,5 +230,17 @@ mod tests {
             None
         );
         assert_eq!(choose(&[&"a=b,".repeat(900)]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_nothing_breaks(values in vec(vec(any::<u8>(), 0..200), 0..4)) {
+            Challenge::choose(values.iter().map(Vec::as_slice));
+        }
+
+        #[test]
+        fn near_misses_do_not_break_it_either(value in r#"(Bearer|Basic|[a-z]{0,3})?([ ,=\\\\"]|realm|é|http://a){0,20}"#) {
+            Challenge::choose([value.as_bytes()]);
+        }
     }
 }

@@ -33,8 +33,12 @@ pub(super) fn media_type(
     content_type: Option<&HeaderValue>,
     bytes: &[u8],
 ) -> Result<String, String> {
-    let shape: Shape = serde_json::from_slice(bytes)
-        .map_err(|error| format!("not a JSON document of a manifest: {error}"))?;
+    // The parser's own words would quote the document.
+    let unreadable = |error: serde_json::Error| {
+        let (line, column) = (error.line(), error.column());
+        format!("not the JSON of a manifest (line {line}, column {column})")
+    };
+    let shape: Shape = serde_json::from_slice(bytes).map_err(unreadable)?;
     if shape.layers.is_some() && shape.manifests.is_some() {
         return Err("it has both layers and manifests".to_owned());
     }

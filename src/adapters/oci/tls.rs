@@ -34,3 +34,30 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, OciSettingsE
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extra_certificates_that_are_none_are_an_error() {
+        for pem in [
+            "",
+            "hello",
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        ] {
+            assert!(
+                matches!(
+                    client_config(Some(pem.as_bytes())),
+                    Err(OciSettingsError::EmptyExtraCa)
+                ),
+                "{pem}"
+            );
+        }
+        let broken = b"-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n";
+        assert!(matches!(
+            client_config(Some(broken)),
+            Err(OciSettingsError::ExtraCa { .. })
+        ));
+    }
+}

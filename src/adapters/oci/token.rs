@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures::FutureExt as _;
 use http::{HeaderValue, Method};
 use moka::Expiry;
 use moka::future::Cache;
@@ -119,15 +120,16 @@ impl Tokens {
         transport: &Transport,
         until: Until,
     ) -> Result<HeaderValue, TokenFailure> {
-        let fetched = self
-            .cache
-            .try_get_with(key.clone(), self.fetch(request.clone(), transport, until))
-            .await;
+        let fetch = self.fetch(request.clone(), transport, until).boxed();
+        // Somebody else's request may be the one that is waited for, and its end is not ours.
+        let shared = async { Ok(self.cache.try_get_with(key.clone(), fetch).await) };
+        let fetched = until.within(request.registry, shared).await;
+        let fetched = fetched.map_err(TokenFailure::Fetch)?;
         match fetched.map_err(Arc::unwrap_or_clone) {
             Ok(token) => Ok(token.header),
             // The one who fetched had less time than we have: their deadline says nothing about ours.
             Err(TokenFailure::Fetch(FetchError::Deadline { .. })) => {
-                let token = self.fetch(request, transport, until).await?;
+                let token = self.fetch(request, transport, until).boxed().await?;
                 self.cache.insert(key, token.clone()).await;
                 Ok(token.header)
             }
@@ -287,8 +289,8 @@ mod tests {
     #[test]
     fn a_token_lives_four_fifths_of_its_time_and_an_hour_at_most() {
         assert_eq!(life(None), Duration::from_secs(48));
-        assert_eq!(life(Some(&json!(300))), Duration::from_secs(240));
-        assert_eq!(life(Some(&json!(u64::MAX))), Duration::from_secs(2_880));
+        assert_eq!(life(Some(&json!(300))), Duration::from_mins(4));
+        assert_eq!(life(Some(&json!(u64::MAX))), Duration::from_mins(48));
         assert_eq!(life(Some(&json!(0))), Duration::ZERO);
         assert_eq!(life(Some(&json!("soon"))), Duration::from_secs(48));
         assert_eq!(life(Some(&json!(-1))), Duration::from_secs(48));

@@ -22,6 +22,8 @@ use crate::limits::RegistryLimits;
 
 /// Bounded requests to registries, token services and storage.
 pub(super) struct Transport {
+    /// Loopback as written. It is never reached through a proxy.
+    loopback: Client,
     as_written: Client,
     from_private: Client,
     from_public: Client,
@@ -57,7 +59,7 @@ impl Transport {
         let seen = Arc::new(Seen::default());
         let proxies: Arc<[String]> = proxy_hosts().into();
         let tls = tls::client_config(settings.extra_ca.as_deref())?;
-        let client = |scope| {
+        let builder = |scope| {
             let resolver = FencedLookup {
                 lookup: Arc::clone(&settings.lookup),
                 scope,
@@ -72,13 +74,17 @@ impl Transport {
                 .user_agent(&settings.user_agent)
                 .connect_timeout(settings.limits.connect)
                 .pool_max_idle_per_host(settings.limits.concurrent_requests)
+        };
+        let built = |builder: reqwest::ClientBuilder| {
+            builder
                 .build()
                 .map_err(|source| OciSettingsError::Client { source })
         };
         Ok(Self {
-            as_written: client(Scope::AsWritten)?,
-            from_private: client(Scope::FromPrivate)?,
-            from_public: client(Scope::FromPublic)?,
+            loopback: built(builder(Scope::AsWritten).no_proxy())?,
+            as_written: built(builder(Scope::AsWritten))?,
+            from_private: built(builder(Scope::FromPrivate))?,
+            from_public: built(builder(Scope::FromPublic))?,
             seen,
             fence,
             limits: settings.limits.clone(),
@@ -186,7 +192,8 @@ impl Transport {
     }
 
     async fn transmit(&self, request: &Request<'_>) -> Result<Response, FetchError> {
-        if let Some(class) = class_as_written(&request.url) {
+        let written = class_as_written(&request.url);
+        if let Some(class) = written {
             let refusal = |rule| {
                 refused(
                     request.registry,
@@ -198,10 +205,11 @@ impl Transport {
             };
             request.scope.admits(class).map_err(refusal)?;
         }
-        let client = match request.scope {
-            Scope::AsWritten => &self.as_written,
-            Scope::FromPrivate => &self.from_private,
-            Scope::FromPublic => &self.from_public,
+        let client = match (written, request.scope) {
+            (Some(Class::Loopback), _) => &self.loopback,
+            (_, Scope::AsWritten) => &self.as_written,
+            (_, Scope::FromPrivate) => &self.from_private,
+            (_, Scope::FromPublic) => &self.from_public,
         };
         let mut builder = client.request(request.method.clone(), request.url.clone());
         if let Some(accept) = request.accept {
