@@ -22,8 +22,8 @@ use crate::image::Repository;
 
 /// Credentials of one keychain that are tried for one repository. More than that, and the rest is not tried.
 const CREDENTIALS: usize = 8;
-/// Repositories whose challenge is remembered.
-const CHALLENGES: u64 = 10_000;
+/// Challenges that are remembered, in bytes.
+const CHALLENGES_BYTES: u64 = 8 << 20;
 /// How long a challenge is remembered when it is not used.
 const CHALLENGE_IDLE: Duration = Duration::from_hours(1);
 
@@ -125,7 +125,12 @@ impl<'a> Candidate<'a> {
 impl Authorizer {
     pub(super) fn new(fence: Arc<Fence>, token_bytes: usize) -> Self {
         let challenges = Cache::builder()
-            .max_capacity(CHALLENGES)
+            .max_capacity(CHALLENGES_BYTES)
+            .weigher(|(registry, path): &(String, String), known: &Known| {
+                let bytes = registry.len().saturating_add(path.len());
+                let bytes = bytes.saturating_add(known.challenge.len());
+                u32::try_from(bytes.saturating_add(256)).unwrap_or(u32::MAX)
+            })
             .time_to_idle(CHALLENGE_IDLE)
             .build();
         Self {

@@ -48,6 +48,16 @@ impl Challenge {
             .or(found.first())
             .cloned()
     }
+
+    /// The bytes of its text.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Basic => 0,
+            Self::Bearer { realm, service } => realm
+                .len()
+                .saturating_add(service.as_ref().map_or(0, String::len)),
+        }
+    }
 }
 
 impl Parsed<'_> {

@@ -2,6 +2,9 @@
 //!
 //! A check of the name alone would not do: the answer may change between the check and the connection (DNS rebinding). So it is
 //! the addresses that the connection is made to that are checked, in the resolver of each HTTP client.
+//!
+//! Behind an HTTP proxy it is the proxy that resolves names. Then only addresses written as such are checked here, and the rest is
+//! the proxy's to refuse.
 
 use std::collections::HashMap;
 use std::io;

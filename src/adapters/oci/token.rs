@@ -24,8 +24,8 @@ use super::transport::{Request, Transport};
 use crate::gather::keychain::{Credential, KeychainId};
 use crate::gather::registry::FetchError;
 
-/// Tokens kept at one time.
-const TOKENS: u64 = 10_000;
+/// Tokens kept at one time, in bytes: a hostile service can make each as large as its answer may be.
+const TOKENS_BYTES: u64 = 16 << 20;
 /// How long a token is good if its service does not say (the distribution specification's default).
 const DEFAULT_LIFE: Duration = Duration::from_mins(1);
 /// The longest time that a token is kept.
@@ -105,7 +105,8 @@ impl Tokens {
     pub(super) fn new(token_bytes: usize) -> Self {
         Self {
             cache: Cache::builder()
-                .max_capacity(TOKENS)
+                .max_capacity(TOKENS_BYTES)
+                .weigher(weight)
                 .expire_after(LifeOfToken)
                 .build(),
             token_bytes,
@@ -207,6 +208,13 @@ fn malformed(registry: &str, detail: impl Into<String>) -> FetchError {
         what: "token".to_owned(),
         detail: detail.into(),
     }
+}
+
+/// What a kept token takes, in bytes.
+fn weight(key: &TokenKey, token: &Token) -> u32 {
+    let names = key.registry.len().saturating_add(key.repository.len());
+    let bytes = token.header.len().saturating_add(names);
+    u32::try_from(bytes.saturating_add(256)).unwrap_or(u32::MAX)
 }
 
 /// The header of a bearer token, if the token is nothing but visible ASCII.
