@@ -1,2 +1,4 @@
 //! Vouchsafe.
+
+pub mod image;
 pub mod limits;
