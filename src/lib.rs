@@ -1,4 +1,5 @@
 //! Vouchsafe.
 
+pub mod demo;
 pub mod image;
 pub mod limits;
