@@ -37,6 +37,7 @@ pub mod adapters;
 pub mod api;
 pub mod decide;
 pub mod evidence;
+pub mod explain;
 pub mod gather;
 pub mod image;
 pub mod limits;
