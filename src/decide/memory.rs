@@ -27,11 +27,25 @@ pub(super) struct Memory {
 impl Memory {
     pub(super) fn new() -> Self {
         let weigh_statement = |_: &[u8; 32], attestation: &Arc<Verified<Attestation>>| {
-            u32::try_from(attestation.value().statement.json().len().saturating_add(1024)).unwrap_or(u32::MAX)
+            u32::try_from(
+                attestation
+                    .value()
+                    .statement
+                    .json()
+                    .len()
+                    .saturating_add(1024),
+            )
+            .unwrap_or(u32::MAX)
         };
         Self {
-            signatures: Cache::builder().max_capacity(BYTES / 4).weigher(|_, _| 1024).build(),
-            attestations: Cache::builder().max_capacity(BYTES / 4 * 3).weigher(weigh_statement).build(),
+            signatures: Cache::builder()
+                .max_capacity(BYTES / 4)
+                .weigher(|_, _| 1024)
+                .build(),
+            attestations: Cache::builder()
+                .max_capacity(BYTES / 4 * 3)
+                .weigher(weigh_statement)
+                .build(),
         }
     }
 
@@ -68,23 +82,26 @@ fn recall<T: Send + Sync + 'static, E>(
 }
 
 /// Everything that a proof depends on, as one key.
-pub(super) fn key(image: &Digest, candidate: &Candidate, requirement: &Requirement, trust: &TrustMaterial) -> [u8; 32] {
+pub(super) fn key(
+    image: &Digest,
+    candidate: &Candidate,
+    requirement: &Requirement,
+    trust: &TrustMaterial,
+) -> [u8; 32] {
     let signature: &[u8] = match &candidate.decoded {
         Ok(Evidence::Signature(signing)) => &signing.signature,
         Ok(Evidence::Attestation(envelope)) => &envelope.signature,
         Err(_) => &[],
     };
-    let parts: [&[u8]; 6] = [
-        image.to_string().as_bytes().as_ref(),
+    let mut hash = Sha256::new();
+    for part in [
+        image.to_string().as_bytes(),
         candidate.format.as_str().as_bytes(),
-        candidate.digest.to_string().as_bytes().as_ref(),
+        candidate.digest.to_string().as_bytes(),
         signature,
         requirement.id().as_bytes(),
         trust.epoch().as_bytes(),
-    ]
-    .map(|part: &[u8]| part);
-    let mut hash = Sha256::new();
-    for part in parts {
+    ] {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(part);
     }

@@ -33,7 +33,9 @@ use crate::limits::Limits;
 use crate::policy::{ObjectFacts, PolicySet};
 use crate::trust::TrustMaterial;
 use crate::verdict::{ImageVerdict, Judgement, NoMatchPolicy, Reason, ReviewVerdict, fold_review};
-use crate::workload::{Change, FieldPath, ImageUse, Kind, Operation, PullScope, Request, images, what_changed};
+use crate::workload::{
+    Change, FieldPath, ImageUse, Kind, Operation, PullScope, Request, images, what_changed,
+};
 
 use memory::Memory;
 use rego::RegoGate;
@@ -70,20 +72,42 @@ struct Scope<'a> {
 impl Judge {
     /// A judge over these registries and credentials.
     pub fn new(gatherer: Gatherer, credentials: Arc<dyn Credentials>, limits: &Limits) -> Self {
-        Self { gatherer, credentials, memory: Memory::new(), rego: RegoGate::new(limits), limits: limits.clone() }
+        Self {
+            gatherer,
+            credentials,
+            memory: Memory::new(),
+            rego: RegoGate::new(limits),
+            limits: limits.clone(),
+        }
     }
 
     /// Judges one admission request.
-    pub async fn review(&self, request: &Request, snapshot: &Snapshot, deadline: Instant) -> ReviewVerdict {
-        let Some(kind) = Kind::find(&request.group, &request.kind) else { return ReviewVerdict::admitted(Reason::NotCovered) };
+    pub async fn review(
+        &self,
+        request: &Request,
+        snapshot: &Snapshot,
+        deadline: Instant,
+    ) -> ReviewVerdict {
+        let Some(kind) = Kind::find(&request.group, &request.kind) else {
+            return ReviewVerdict::admitted(Reason::NotCovered);
+        };
         let uses = match covered(kind, request) {
             Ok(Covered::Judge(uses)) => uses,
             Ok(Covered::Admit(reason)) => return ReviewVerdict::admitted(reason),
             Err(verdict) => return fold_review(vec![verdict]),
         };
         if uses.len() > self.limits.review.images {
-            let detail = format!("{} images in one object, {} are judged", uses.len(), self.limits.review.images);
-            return fold_review(vec![unjudged(Vec::new(), "", Reason::LimitExceeded, detail)]);
+            let detail = format!(
+                "{} images in one object, {} are judged",
+                uses.len(),
+                self.limits.review.images
+            );
+            return fold_review(vec![unjudged(
+                Vec::new(),
+                "",
+                Reason::LimitExceeded,
+                detail,
+            )]);
         }
         let object = facts(kind, request);
         let scope = PullScope::of(kind, &request.object, &request.namespace);
@@ -92,7 +116,8 @@ impl Judge {
             Ok(Err(error)) => return unavailable::review(&uses, &error),
             Err(_) => return unavailable::deadline(&uses),
         };
-        self.images(uses, snapshot, Some(&object), keychain, deadline).await
+        self.images(uses, snapshot, Some(&object), keychain, deadline)
+            .await
     }
 
     /// Judges images, each distinct one once.
@@ -106,18 +131,34 @@ impl Judge {
         keychain: Arc<Keychain>,
         deadline: Instant,
     ) -> ReviewVerdict {
-        let scope = Scope { snapshot, object, access: Access { keychain, deadline } };
-        let judged = group(uses).into_iter().map(|(written, fields)| self.image(written, fields, &scope));
+        let scope = Scope {
+            snapshot,
+            object,
+            access: Access { keychain, deadline },
+        };
+        let judged = group(uses)
+            .into_iter()
+            .map(|(written, fields)| self.image(written, fields, &scope));
         fold_review(join_all(judged).await)
     }
 
     /// Judges one image that stands in these fields.
-    async fn image(&self, written: String, fields: Vec<FieldPath>, scope: &Scope<'_>) -> ImageVerdict {
+    async fn image(
+        &self,
+        written: String,
+        fields: Vec<FieldPath>,
+        scope: &Scope<'_>,
+    ) -> ImageVerdict {
         match written.parse::<ImageReference>() {
             Ok(reference) => image::judge(self, reference, fields, scope).await,
             Err(error) => ImageVerdict {
                 judgement: Judgement::Deny,
-                ..unjudged(fields, &written, Reason::InvalidReference, error.to_string())
+                ..unjudged(
+                    fields,
+                    &written,
+                    Reason::InvalidReference,
+                    error.to_string(),
+                )
             },
         }
     }
@@ -133,14 +174,21 @@ enum Covered {
 fn covered(kind: &Kind, request: &Request) -> Result<Covered, ImageVerdict> {
     let unreadable = |e: crate::workload::MalformedWorkload| {
         let fields = vec![e.field.clone()];
-        ImageVerdict { judgement: Judgement::Deny, ..unjudged(fields, "", Reason::InvalidReference, e.to_string()) }
+        ImageVerdict {
+            judgement: Judgement::Deny,
+            ..unjudged(fields, "", Reason::InvalidReference, e.to_string())
+        }
     };
     match (request.operation, request.subresource.as_str()) {
-        (Operation::Create, "") => images(kind, &request.object).map(Covered::Judge).map_err(unreadable),
+        (Operation::Create, "") => images(kind, &request.object)
+            .map(Covered::Judge)
+            .map_err(unreadable),
         (Operation::Update, "" | "ephemeralcontainers") => {
             let nothing = Value::Null;
             let old = request.old_object.as_ref().unwrap_or(&nothing);
-            match what_changed(kind, &request.subresource, &request.object, old).map_err(unreadable)? {
+            match what_changed(kind, &request.subresource, &request.object, old)
+                .map_err(unreadable)?
+            {
                 Change::Judge(uses) => Ok(Covered::Judge(uses)),
                 Change::Unchanged => Ok(Covered::Admit(Reason::Unchanged)),
             }
@@ -150,12 +198,19 @@ fn covered(kind: &Kind, request: &Request) -> Result<Covered, ImageVerdict> {
 }
 
 fn facts(kind: &Kind, request: &Request) -> ObjectFacts {
-    let labels = request.object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+    let labels = request
+        .object
+        .pointer("/metadata/labels")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten();
     ObjectFacts {
         group: request.group.clone(),
         version: request.version.clone(),
         resource: kind.resource.to_owned(),
-        labels: labels.filter_map(|(key, value)| value.as_str().map(|value| (key.clone(), value.to_owned()))).collect(),
+        labels: labels
+            .filter_map(|(key, value)| value.as_str().map(|value| (key.clone(), value.to_owned())))
+            .collect(),
     }
 }
 

@@ -57,9 +57,17 @@ impl RegoGate {
         deadline: Instant,
     ) -> Result<Decision, NoAnswer> {
         let permits = u32::try_from((input.len() >> 10).saturating_add(1)).unwrap_or(u32::MAX);
-        let waiting = async { (Arc::clone(&self.input).acquire_many_owned(permits).await, Arc::clone(&self.slots).acquire_owned().await) };
+        let waiting = async {
+            (
+                Arc::clone(&self.input).acquire_many_owned(permits).await,
+                Arc::clone(&self.slots).acquire_owned().await,
+            )
+        };
         let Ok((Ok(memory), Ok(slot))) = timeout_at(deadline, waiting).await else {
-            return Err(NoAnswer { reason: Reason::Overloaded, detail: "too many policies are being evaluated to answer in time".to_owned() });
+            return Err(NoAnswer {
+                reason: Reason::Overloaded,
+                detail: "too many policies are being evaluated to answer in time".to_owned(),
+            });
         };
         let mut budget = Budget::default();
         budget.evaluation = budget.evaluation.min(allowance.left);
@@ -73,9 +81,15 @@ impl RegoGate {
         allowance.left = allowance.left.saturating_sub(started.elapsed());
         match answer {
             Ok(Ok(decision)) => Ok(decision),
-            Ok(Err(error)) => Err(NoAnswer { reason: reason(&error), detail: error.to_string() }),
+            Ok(Err(error)) => Err(NoAnswer {
+                reason: reason(&error),
+                detail: error.to_string(),
+            }),
             // A panic inside the evaluation: it is contained here, and it never admits.
-            Err(_) => Err(NoAnswer { reason: Reason::Internal, detail: "the evaluation of the policy failed unexpectedly".to_owned() }),
+            Err(_) => Err(NoAnswer {
+                reason: Reason::Internal,
+                detail: "the evaluation of the policy failed unexpectedly".to_owned(),
+            }),
         }
     }
 }

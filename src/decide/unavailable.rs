@@ -22,7 +22,9 @@ pub(super) fn reason(error: &FetchError) -> Reason {
 
 /// The cause that a failure to fetch is.
 pub(super) fn cause(error: &FetchError) -> Cause {
-    Cause::Unavailable { detail: error.to_string() }
+    Cause::Unavailable {
+        detail: error.to_string(),
+    }
 }
 
 /// Nothing in the request could be judged, for this one reason.
@@ -32,10 +34,16 @@ pub(super) fn review(uses: &[ImageUse], error: &FetchError) -> ReviewVerdict {
 
 /// The time was over before anything could be judged.
 pub(super) fn deadline(uses: &[ImageUse]) -> ReviewVerdict {
-    all(uses, Reason::Deadline, "the time for this request was over before its credentials were read")
+    all(
+        uses,
+        Reason::Deadline,
+        "the time for this request was over before its credentials were read",
+    )
 }
 
 fn all(uses: &[ImageUse], reason: Reason, detail: &str) -> ReviewVerdict {
-    let verdict = |(written, fields): (String, _)| -> ImageVerdict { unjudged(fields, &written, reason, detail.to_owned()) };
+    let verdict = |(written, fields): (String, _)| -> ImageVerdict {
+        unjudged(fields, &written, reason, detail.to_owned())
+    };
     fold_review(group(uses.to_vec()).into_iter().map(verdict).collect())
 }

@@ -64,7 +64,11 @@ impl Keychain {
                 hash.update(part.as_bytes());
             }
         }
-        let id = if entries.is_empty() { KeychainId::default() } else { KeychainId(hash.finalize().into()) };
+        let id = if entries.is_empty() {
+            KeychainId::default()
+        } else {
+            KeychainId(hash.finalize().into())
+        };
         Self { entries, id }
     }
 
@@ -80,8 +84,13 @@ impl Keychain {
 
     /// The entries that apply to `repository`: the most specific pattern first, otherwise in order.
     pub fn for_repository(&self, repository: &Repository) -> Vec<&KeychainEntry> {
-        let mut found: Vec<(usize, &KeychainEntry)> =
-            self.entries.iter().filter_map(|entry| matching::specificity(&entry.pattern, repository).map(|s| (s, entry))).collect();
+        let mut found: Vec<(usize, &KeychainEntry)> = self
+            .entries
+            .iter()
+            .filter_map(|entry| {
+                matching::specificity(&entry.pattern, repository).map(|s| (s, entry))
+            })
+            .collect();
         found.sort_by_key(|(specificity, _)| std::cmp::Reverse(*specificity));
         found.into_iter().map(|(_, entry)| entry).collect()
     }
@@ -92,7 +101,9 @@ impl Keychain {
 impl KeychainEntry {
     fn identity(&self) -> [&str; 4] {
         match &self.credential {
-            Credential::Basic { username, password } => [&self.pattern, "basic", username, password],
+            Credential::Basic { username, password } => {
+                [&self.pattern, "basic", username, password]
+            }
             Credential::IdentityToken(token) => [&self.pattern, "identity", token, ""],
             Credential::RegistryToken(token) => [&self.pattern, "registry", token, ""],
         }
@@ -104,7 +115,9 @@ impl KeychainEntry {
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Basic { username, .. } => write!(f, "Basic {{ username: {username:?}, password: *** }}"),
+            Self::Basic { username, .. } => {
+                write!(f, "Basic {{ username: {username:?}, password: *** }}")
+            }
             Self::IdentityToken(_) => f.write_str("IdentityToken(***)"),
             Self::RegistryToken(_) => f.write_str("RegistryToken(***)"),
         }
@@ -129,14 +142,18 @@ mod matching {
 
     /// How specific `pattern` is for `repository` (the longer the path, the more), or `None` when it does not apply.
     pub(super) fn specificity(pattern: &str, repository: &Repository) -> Option<usize> {
-        let pattern = pattern.strip_prefix("https://").or_else(|| pattern.strip_prefix("http://")).unwrap_or(pattern);
+        let pattern = pattern
+            .strip_prefix("https://")
+            .or_else(|| pattern.strip_prefix("http://"))
+            .unwrap_or(pattern);
         let (host, path) = pattern.split_once('/').unwrap_or((pattern, ""));
         // `https://index.docker.io/v1/` and `…/v2/` name the registry's API, not a repository.
         let path = match path.trim_end_matches('/') {
             "v1" | "v2" => "",
             path => path,
         };
-        (host_applies(host, repository.registry()) && path_applies(path, repository.path())).then_some(path.len())
+        (host_applies(host, repository.registry()) && path_applies(path, repository.path()))
+            .then_some(path.len())
     }
 
     fn host_applies(pattern: &str, registry: &str) -> bool {
@@ -148,14 +165,21 @@ mod matching {
         if pattern_port != port {
             return false;
         }
-        let labels = |s: &str| s.split('.').map(str::to_ascii_lowercase).collect::<Vec<_>>();
+        let labels = |s: &str| {
+            s.split('.')
+                .map(str::to_ascii_lowercase)
+                .collect::<Vec<_>>()
+        };
         let (pattern, host) = (labels(pattern_host), labels(host));
         // A star stands for exactly one label, as in Kubernetes: `*.example.com` is not `a.b.example.com`.
         pattern.len() == host.len() && pattern.iter().zip(&host).all(|(p, h)| p == "*" || p == h)
     }
 
     fn path_applies(pattern: &str, path: &str) -> bool {
-        pattern.is_empty() || path.strip_prefix(pattern).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        pattern.is_empty()
+            || path
+                .strip_prefix(pattern)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     fn split_port(host: &str) -> (&str, Option<&str>) {

@@ -7,8 +7,8 @@ use moka::Expiry;
 use moka::future::Cache;
 
 use super::keychain::KeychainId;
-use super::shared;
 use super::registry::{Access, FetchError, ManifestReference, Registry};
+use super::shared;
 use crate::evidence::{EvidenceLayer, Format, manifest};
 use crate::image::{Repository, Tag};
 
@@ -40,23 +40,57 @@ struct Freshness;
 
 impl Listings {
     pub(super) fn new(registry: Arc<dyn Registry>) -> Self {
-        Self { registry, kept: Cache::builder().max_capacity(ENTRIES).expire_after(Freshness).build() }
+        Self {
+            registry,
+            kept: Cache::builder()
+                .max_capacity(ENTRIES)
+                .expire_after(Freshness)
+                .build(),
+        }
     }
 
     /// The layers under this tag; none when the registry says 404.
-    pub(super) async fn layers(&self, format: Format, repository: &Repository, tag: &Tag, access: &Access) -> Result<Layers, FetchError> {
-        let key = Key { repository: repository.clone(), tag: tag.clone(), format, keychain: access.keychain.id() };
-        shared(access, || self.kept.try_get_with(key.clone(), self.fetch(format, repository, tag, access))).await
+    pub(super) async fn layers(
+        &self,
+        format: Format,
+        repository: &Repository,
+        tag: &Tag,
+        access: &Access,
+    ) -> Result<Layers, FetchError> {
+        let key = Key {
+            repository: repository.clone(),
+            tag: tag.clone(),
+            format,
+            keychain: access.keychain.id(),
+        };
+        shared(access, || {
+            self.kept
+                .try_get_with(key.clone(), self.fetch(format, repository, tag, access))
+        })
+        .await
     }
 
-    async fn fetch(&self, format: Format, repository: &Repository, tag: &Tag, access: &Access) -> Result<Layers, FetchError> {
+    async fn fetch(
+        &self,
+        format: Format,
+        repository: &Repository,
+        tag: &Tag,
+        access: &Access,
+    ) -> Result<Layers, FetchError> {
         let reference = ManifestReference::Tag(tag.clone());
-        let Some(found) = self.registry.manifest(repository, &reference, access).await? else { return Ok(Arc::default()) };
-        let layers = manifest::layers(format, &found.bytes).map_err(|error| FetchError::Malformed {
-            registry: repository.registry().to_owned(),
-            what: format!("manifest {tag} of {}", repository.path()),
-            detail: error.to_string(),
-        })?;
+        let Some(found) = self
+            .registry
+            .manifest(repository, &reference, access)
+            .await?
+        else {
+            return Ok(Arc::default());
+        };
+        let layers =
+            manifest::layers(format, &found.bytes).map_err(|error| FetchError::Malformed {
+                registry: repository.registry().to_owned(),
+                what: format!("manifest {tag} of {}", repository.path()),
+                detail: error.to_string(),
+            })?;
         Ok(Arc::new(layers))
     }
 }

@@ -30,14 +30,19 @@ use crate::limits::Limits;
 use crate::workload::PullScope;
 
 pub use keychain::{Credential, Keychain, KeychainEntry, KeychainId};
-pub use registry::{Access, BlobReference, FetchError, FetchedManifest, ManifestReference, Registry};
+pub use registry::{
+    Access, BlobReference, FetchError, FetchedManifest, ManifestReference, Registry,
+};
 
 use listing::Listings;
 
 /// Which credentials a workload's images are fetched with.
 pub trait Credentials: Send + Sync {
     /// The keychain of this scope. Secrets that are not there are passed over, as the kubelet does.
-    fn keychain<'a>(&'a self, scope: &'a PullScope) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>>;
+    fn keychain<'a>(
+        &'a self,
+        scope: &'a PullScope,
+    ) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>>;
 }
 
 /// What is wanted of the evidence about an image.
@@ -80,7 +85,9 @@ impl Gatherer {
         let capacity = u64::try_from(limits.in_flight.cached_evidence_bytes).unwrap_or(u64::MAX);
         let blobs = moka::future::Cache::builder()
             .max_capacity(capacity)
-            .weigher(|_, bytes: &Bytes| u32::try_from(bytes.len().saturating_add(128)).unwrap_or(u32::MAX))
+            .weigher(|_, bytes: &Bytes| {
+                u32::try_from(bytes.len().saturating_add(128)).unwrap_or(u32::MAX)
+            })
             .build();
         Self {
             listings: Listings::new(Arc::clone(&registry)),
@@ -92,9 +99,15 @@ impl Gatherer {
     }
 
     /// The digest that a reference's tag names now; `None` when the registry does not know the tag.
-    pub async fn resolve(&self, reference: &ImageReference, access: &Access) -> Result<Option<Digest>, FetchError> {
+    pub async fn resolve(
+        &self,
+        reference: &ImageReference,
+        access: &Access,
+    ) -> Result<Option<Digest>, FetchError> {
         let tag = reference.tag_or_latest();
-        let answer = self.registry.tag_digest(reference.repository(), &tag, access);
+        let answer = self
+            .registry
+            .tag_digest(reference.repository(), &tag, access);
         within(access, reference.repository(), answer).await
     }
 
@@ -108,23 +121,45 @@ impl Gatherer {
         access: &Access,
     ) -> Result<Gathered, FetchError> {
         let format = wanted.format();
-        let tag = image.tag_with_suffix(tag_prefix, format.tag_suffix()).map_err(|e| FetchError::Malformed {
-            registry: repository.registry().to_owned(),
-            what: format!("the tag of {format} with the prefix {tag_prefix:?}"),
-            detail: e.to_string(),
-        })?;
-        let listed = within(access, repository, self.listings.layers(format, repository, &tag, access)).await?;
+        let tag = image
+            .tag_with_suffix(tag_prefix, format.tag_suffix())
+            .map_err(|e| FetchError::Malformed {
+                registry: repository.registry().to_owned(),
+                what: format!("the tag of {format} with the prefix {tag_prefix:?}"),
+                detail: e.to_string(),
+            })?;
+        let listed = within(
+            access,
+            repository,
+            self.listings.layers(format, repository, &tag, access),
+        )
+        .await?;
         let (layers, passed_over) = wanted.pick(&listed);
         if layers.len() > self.limits.evidence.candidates {
             let what = format!("{format} layers of {repository}@{image}");
-            return Err(FetchError::TooMany { what, found: layers.len(), limit: self.limits.evidence.candidates });
+            return Err(FetchError::TooMany {
+                what,
+                found: layers.len(),
+                limit: self.limits.evidence.candidates,
+            });
         }
-        let fetched = layers.iter().map(|layer| self.candidate(repository, layer, access));
+        let fetched = layers
+            .iter()
+            .map(|layer| self.candidate(repository, layer, access));
         let candidates = within(access, repository, try_join_all(fetched)).await?;
-        Ok(Gathered { candidates, passed_over, looked: vec![format] })
+        Ok(Gathered {
+            candidates,
+            passed_over,
+            looked: vec![format],
+        })
     }
 
-    async fn candidate(&self, repository: &Repository, layer: &EvidenceLayer, access: &Access) -> Result<Candidate, FetchError> {
+    async fn candidate(
+        &self,
+        repository: &Repository,
+        layer: &EvidenceLayer,
+        access: &Access,
+    ) -> Result<Candidate, FetchError> {
         let limit = match layer.format {
             Format::SignatureTag => self.limits.evidence.signature_payload_bytes,
             Format::AttestationTag => self.limits.evidence.attestation_bytes,
@@ -136,19 +171,45 @@ impl Gatherer {
         })
     }
 
-    async fn blob(&self, repository: &Repository, layer: &EvidenceLayer, limit: usize, access: &Access) -> Result<Bytes, FetchError> {
-        let blob = BlobReference { digest: layer.digest.clone(), size: layer.size };
-        shared(access, || self.blobs.try_get_with(layer.digest.clone(), self.fetch(repository, &blob, limit, access))).await
+    async fn blob(
+        &self,
+        repository: &Repository,
+        layer: &EvidenceLayer,
+        limit: usize,
+        access: &Access,
+    ) -> Result<Bytes, FetchError> {
+        let blob = BlobReference {
+            digest: layer.digest.clone(),
+            size: layer.size,
+        };
+        shared(access, || {
+            self.blobs.try_get_with(
+                layer.digest.clone(),
+                self.fetch(repository, &blob, limit, access),
+            )
+        })
+        .await
     }
 
-    async fn fetch(&self, repository: &Repository, blob: &BlobReference, limit: usize, access: &Access) -> Result<Bytes, FetchError> {
+    async fn fetch(
+        &self,
+        repository: &Repository,
+        blob: &BlobReference,
+        limit: usize,
+        access: &Access,
+    ) -> Result<Bytes, FetchError> {
         let what = || format!("blob {} of {repository}", blob.digest);
         let size = usize::try_from(blob.size).unwrap_or(usize::MAX);
         if size > limit {
-            return Err(FetchError::TooLarge { what: what(), limit });
+            return Err(FetchError::TooLarge {
+                what: what(),
+                limit,
+            });
         }
         let permits = u32::try_from(kib(size)).unwrap_or(u32::MAX);
-        let closed = |_| FetchError::Overloaded { what: "evidence in flight".to_owned() };
+        let closed = |_| FetchError::Overloaded {
+            what: "evidence in flight".to_owned(),
+        };
         let _held = self.in_flight.acquire_many(permits).await.map_err(closed)?;
         match self.registry.blob(repository, blob, limit, access).await? {
             Some(bytes) => Ok(bytes),
@@ -174,11 +235,15 @@ impl WantedEvidence {
 
     /// The layers to fetch, and the predicate types of those that are not.
     fn pick<'a>(&self, layers: &'a [EvidenceLayer]) -> (Vec<&'a EvidenceLayer>, Vec<String>) {
-        let Self::Attestations(types) = self else { return (layers.iter().collect(), Vec::new()) };
+        let Self::Attestations(types) = self else {
+            return (layers.iter().collect(), Vec::new());
+        };
         let (mut picked, mut passed_over) = (Vec::new(), Vec::new());
         for layer in layers {
             match layer.claimed_predicate_type() {
-                Some(claimed) if !types.iter().any(|wanted| wanted == claimed) => passed_over.push(claimed.to_owned()),
+                Some(claimed) if !types.iter().any(|wanted| wanted == claimed) => {
+                    passed_over.push(claimed.to_owned())
+                }
                 _ => picked.push(layer),
             }
         }
@@ -189,10 +254,16 @@ impl WantedEvidence {
 }
 
 /// Whatever a registry does, the caller's time ends at its deadline.
-async fn within<T>(access: &Access, repository: &Repository, fetch: impl Future<Output = Result<T, FetchError>>) -> Result<T, FetchError> {
+async fn within<T>(
+    access: &Access,
+    repository: &Repository,
+    fetch: impl Future<Output = Result<T, FetchError>>,
+) -> Result<T, FetchError> {
     match timeout_at(access.deadline, fetch).await {
         Ok(answer) => answer,
-        Err(_) => Err(FetchError::Deadline { registry: repository.registry().to_owned() }),
+        Err(_) => Err(FetchError::Deadline {
+            registry: repository.registry().to_owned(),
+        }),
     }
 }
 
@@ -204,7 +275,9 @@ where
     const RESTARTS: usize = 3;
     for _ in 0..RESTARTS {
         match fetch().await {
-            Err(error) if matches!(*error, FetchError::Deadline { .. }) && Instant::now() < access.deadline => {}
+            Err(error)
+                if matches!(*error, FetchError::Deadline { .. })
+                    && Instant::now() < access.deadline => {}
             answer => return answer.map_err(Arc::unwrap_or_clone),
         }
     }

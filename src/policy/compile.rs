@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::authority::{AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted};
+use super::authority::{
+    AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted,
+};
 use super::problem::Problem;
 use super::select::{self, ObjectFacts, Selector};
 use crate::api;
@@ -44,15 +46,31 @@ pub fn compile(policy: &api::ClusterImagePolicy) -> CompiledPolicy {
     let mode = mode(&spec.mode, &mut problems);
     let selectors = selectors(&spec.matches, &mut problems);
     let authorities = authorities(&spec.authorities, &mut problems);
-    let program = spec.policy.as_ref().and_then(|policy| policy_level_program(policy, &mut problems));
+    let program = spec
+        .policy
+        .as_ref()
+        .and_then(|policy| policy_level_program(policy, &mut problems));
     if spec.authorities.is_empty() && spec.policy.is_none() {
         problems.push(Problem::missing("spec.authorities"));
     }
     problems.sort();
     problems.dedup();
-    let body = if problems.is_empty() { Ok(Policy { authorities, program }) } else { Err(problems) };
+    let body = if problems.is_empty() {
+        Ok(Policy {
+            authorities,
+            program,
+        })
+    } else {
+        Err(problems)
+    };
     let name = Arc::from(policy.metadata.name.as_deref().unwrap_or_default());
-    CompiledPolicy { name, mode, globs, selectors, body }
+    CompiledPolicy {
+        name,
+        mode,
+        globs,
+        selectors,
+        body,
+    }
 }
 
 // === impl CompiledPolicy ===
@@ -60,7 +78,9 @@ pub fn compile(policy: &api::ClusterImagePolicy) -> CompiledPolicy {
 impl CompiledPolicy {
     /// Whether the policy is about this object.
     pub fn selects(&self, object: Option<&ObjectFacts>) -> bool {
-        self.body.is_err() || self.selectors.is_empty() || object.is_some_and(|object| self.selectors.iter().any(|s| s.selects(object)))
+        self.body.is_err()
+            || self.selectors.is_empty()
+            || object.is_some_and(|object| self.selectors.iter().any(|s| s.selects(object)))
     }
 }
 
@@ -80,7 +100,11 @@ fn globs(images: &[api::ImagePattern], problems: &mut Vec<Problem>) -> Vec<Image
         match ImageGlob::new(&image.glob) {
             Ok(glob) => globs.push(glob),
             Err(error) => {
-                problems.push(Problem::invalid(&image.glob, field, format!("glob is invalid: {error}")));
+                problems.push(Problem::invalid(
+                    &image.glob,
+                    field,
+                    format!("glob is invalid: {error}"),
+                ));
                 everything = true;
             }
         }
@@ -103,18 +127,38 @@ fn mode(written: &str, problems: &mut Vec<Problem>) -> Mode {
 }
 
 fn selectors(matches: &[api::MatchResource], problems: &mut Vec<Problem>) -> Vec<Selector> {
-    const RESOURCES: [&str; 7] = ["replicasets", "deployments", "pods", "cronjobs", "jobs", "statefulsets", "daemonsets"];
+    const RESOURCES: [&str; 7] = [
+        "replicasets",
+        "deployments",
+        "pods",
+        "cronjobs",
+        "jobs",
+        "statefulsets",
+        "daemonsets",
+    ];
     let mut selectors = Vec::new();
     for (index, entry) in matches.iter().enumerate() {
         let path = format!("spec.match[{index}]");
-        if entry.selector.is_some() && entry.group.is_empty() && entry.version.is_empty() && entry.resource.is_empty() {
+        if entry.selector.is_some()
+            && entry.group.is_empty()
+            && entry.version.is_empty()
+            && entry.resource.is_empty()
+        {
             let details = "selector requires a resource type to match the labels";
             problems.push(Problem::invalid("", format!("{path}.selector"), details));
         } else if !RESOURCES.contains(&entry.resource.as_str()) {
-            problems.push(Problem::invalid(&entry.resource, format!("{path}.resource"), "unsupported resource name"));
+            problems.push(Problem::invalid(
+                &entry.resource,
+                format!("{path}.resource"),
+                "unsupported resource name",
+            ));
         }
         if let Some(Err(error)) = entry.selector.as_ref().map(select::check) {
-            problems.push(Problem::invalid("selector", format!("{path}.selector"), error.to_string()));
+            problems.push(Problem::invalid(
+                "selector",
+                format!("{path}.selector"),
+                error.to_string(),
+            ));
         }
         selectors.push(Selector {
             group: entry.group.clone(),
@@ -130,33 +174,60 @@ fn authorities(written: &[api::Authority], problems: &mut Vec<Problem>) -> Vec<A
     let compiled = written.iter().enumerate().map(|(index, authority)| {
         let path = format!("spec.authorities[{index}]");
         let kind = authority_kind(authority, &path, problems)?;
-        let name = if authority.name.is_empty() { format!("authority-{index}") } else { authority.name.clone() };
-        Some(Authority { name: Arc::from(name), kind })
+        let name = if authority.name.is_empty() {
+            format!("authority-{index}")
+        } else {
+            authority.name.clone()
+        };
+        Some(Authority {
+            name: Arc::from(name),
+            kind,
+        })
     });
     compiled.flatten().collect()
 }
 
 /// The one kind that an authority is of; `None` when there is a problem.
-fn authority_kind(authority: &api::Authority, path: &str, problems: &mut Vec<Problem>) -> Option<AuthorityKind> {
+fn authority_kind(
+    authority: &api::Authority,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<AuthorityKind> {
     match (&authority.key, &authority.keyless, &authority.static_) {
-        (Some(key), None, None) => signed_by_key(authority, key, path, problems).map(AuthorityKind::Signed),
+        (Some(key), None, None) => {
+            signed_by_key(authority, key, path, problems).map(AuthorityKind::Signed)
+        }
         (None, Some(_), None) => {
-            problems.push(Problem::not_supported(format!("{path}.keyless"), "a keyless identity"));
+            problems.push(Problem::not_supported(
+                format!("{path}.keyless"),
+                "a keyless identity",
+            ));
             None
         }
-        (None, None, Some(fixed)) => static_action(authority, fixed, path, problems).map(AuthorityKind::Static),
+        (None, None, Some(fixed)) => {
+            static_action(authority, fixed, path, problems).map(AuthorityKind::Static)
+        }
         (None, None, None) => {
-            problems.push(Problem::neither(["key", "keyless", "static"].map(|kind| format!("{path}.{kind}"))));
+            problems.push(Problem::neither(
+                ["key", "keyless", "static"].map(|kind| format!("{path}.{kind}")),
+            ));
             None
         }
         _ => {
-            problems.push(Problem::both(["key", "keyless", "static"].map(|kind| format!("{path}.{kind}"))));
+            problems.push(Problem::both(
+                ["key", "keyless", "static"].map(|kind| format!("{path}.{kind}")),
+            ));
             None
         }
     }
 }
 
-fn static_action(authority: &api::Authority, fixed: &api::StaticRef, path: &str, problems: &mut Vec<Problem>) -> Option<StaticAction> {
+fn static_action(
+    authority: &api::Authority,
+    fixed: &api::StaticRef,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<StaticAction> {
     let beside = [
         ("attestations", !authority.attestations.is_empty()),
         ("source", !authority.sources.is_empty()),
@@ -164,76 +235,132 @@ fn static_action(authority: &api::Authority, fixed: &api::StaticRef, path: &str,
         ("rfc3161timestamp", authority.rfc3161_timestamp.is_some()),
     ];
     for (field, _) in beside.iter().filter(|(_, present)| *present) {
-        problems.push(Problem::both([format!("{path}.static"), format!("{path}.{field}")]));
+        problems.push(Problem::both([
+            format!("{path}.static"),
+            format!("{path}.{field}"),
+        ]));
     }
     match fixed.action.as_str() {
         "pass" => Some(StaticAction::Pass),
-        "fail" => Some(StaticAction::Fail { message: fixed.message.clone() }),
+        "fail" => Some(StaticAction::Fail {
+            message: fixed.message.clone(),
+        }),
         "" => {
             problems.push(Problem::missing(format!("{path}.static.action")));
             None
         }
         other => {
-            problems.push(Problem::invalid(other, format!("{path}.static.action"), "unsupported action"));
+            problems.push(Problem::invalid(
+                other,
+                format!("{path}.static.action"),
+                "unsupported action",
+            ));
             None
         }
     }
 }
 
-fn signed_by_key(authority: &api::Authority, key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Option<SignedBy> {
+fn signed_by_key(
+    authority: &api::Authority,
+    key: &api::KeyRef,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<SignedBy> {
     not_yet(authority, path, problems);
     let place = place(&authority.sources, path, problems);
     let wanted = wanted(&authority.attestations, path, problems);
     let key = public_key(key, &format!("{path}.key"), problems);
-    Some(SignedBy { requirement: Requirement::Key(key?), place: place?, wanted: wanted? })
+    Some(SignedBy {
+        requirement: Requirement::Key(key?),
+        place: place?,
+        wanted: wanted?,
+    })
 }
 
 /// Fields that ask for more than this version can prove.
 fn not_yet(authority: &api::Authority, path: &str, problems: &mut Vec<Problem>) {
     // `ctlog: {}` asks for nothing of a key authority; a URL or a TrustRoot asks for a log entry.
-    if authority.ctlog.as_ref().is_some_and(|log| log.url.is_some() || !log.trust_root_ref.is_empty()) {
-        problems.push(Problem::not_supported(format!("{path}.ctlog"), "an entry in a transparency log"));
+    if authority
+        .ctlog
+        .as_ref()
+        .is_some_and(|log| log.url.is_some() || !log.trust_root_ref.is_empty())
+    {
+        problems.push(Problem::not_supported(
+            format!("{path}.ctlog"),
+            "an entry in a transparency log",
+        ));
     }
     if authority.rfc3161_timestamp.is_some() {
-        problems.push(Problem::not_supported(format!("{path}.rfc3161timestamp"), "a timestamp"));
+        problems.push(Problem::not_supported(
+            format!("{path}.rfc3161timestamp"),
+            "a timestamp",
+        ));
     }
     if authority.signature_format == "bundle" {
-        problems.push(Problem::not_supported(format!("{path}.signatureFormat"), "a sigstore bundle"));
+        problems.push(Problem::not_supported(
+            format!("{path}.signatureFormat"),
+            "a sigstore bundle",
+        ));
     }
 }
 
 fn public_key(key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Option<PublicKey> {
-    let given = [!key.data.is_empty(), !key.kms.is_empty(), key.secret_ref.is_some()];
+    let given = [
+        !key.data.is_empty(),
+        !key.kms.is_empty(),
+        key.secret_ref.is_some(),
+    ];
     match given {
         [true, false, false] => {}
         [false, true, false] => {
-            problems.push(Problem::not_supported(format!("{path}.kms"), "a key of a key management service"));
+            problems.push(Problem::not_supported(
+                format!("{path}.kms"),
+                "a key of a key management service",
+            ));
             return None;
         }
         [false, false, true] => {
-            problems.push(Problem::not_supported(format!("{path}.secretref"), "a key in a Secret"));
+            problems.push(Problem::not_supported(
+                format!("{path}.secretref"),
+                "a key in a Secret",
+            ));
             return None;
         }
         [false, false, false] => {
-            problems.push(Problem::neither(["data", "kms", "secretref"].map(|field| format!("{path}.{field}"))));
+            problems.push(Problem::neither(
+                ["data", "kms", "secretref"].map(|field| format!("{path}.{field}")),
+            ));
             return None;
         }
         _ => {
-            problems.push(Problem::both(["data", "kms", "secretref"].map(|field| format!("{path}.{field}"))));
+            problems.push(Problem::both(
+                ["data", "kms", "secretref"].map(|field| format!("{path}.{field}")),
+            ));
             return None;
         }
     }
     match key.hash_algorithm.trim().to_ascii_lowercase().as_str() {
         "" | "sha256" => {}
         "sha224" | "sha384" | "sha512" => {
-            problems.push(Problem::not_supported(format!("{path}.hashAlgorithm"), "a hash other than sha256"));
+            problems.push(Problem::not_supported(
+                format!("{path}.hashAlgorithm"),
+                "a hash other than sha256",
+            ));
         }
-        _ => problems.push(Problem::invalid(&key.hash_algorithm, format!("{path}.hashAlgorithm"), "")),
+        _ => problems.push(Problem::invalid(
+            &key.hash_algorithm,
+            format!("{path}.hashAlgorithm"),
+            "",
+        )),
     }
     match PublicKey::from_pem(&key.data) {
         Ok(key) => Some(key),
         Err(error) => {
-            problems.push(Problem::invalid(&key.data, format!("{path}.data"), error.to_string()));
+            problems.push(Problem::invalid(
+                &key.data,
+                format!("{path}.data"),
+                error.to_string(),
+            ));
             None
         }
     }
@@ -244,27 +371,48 @@ fn place(sources: &[api::Source], path: &str, problems: &mut Vec<Problem>) -> Op
         [] => return Some(Place::default()),
         [source] => source,
         _ => {
-            problems.push(Problem::invalid("source", format!("{path}.source"), "only single source is supported"));
+            problems.push(Problem::invalid(
+                "source",
+                format!("{path}.source"),
+                "only single source is supported",
+            ));
             return None;
         }
     };
     if !source.signature_pull_secrets.is_empty() {
-        problems.push(Problem::not_supported(format!("{path}.source[0].signaturePullSecrets"), "with other pull secrets, a signature"));
+        problems.push(Problem::not_supported(
+            format!("{path}.source[0].signaturePullSecrets"),
+            "with other pull secrets, a signature",
+        ));
     }
     let tag_prefix = source.tag_prefix.clone().unwrap_or_default();
     if source.oci.is_empty() {
-        return Some(Place { repository: None, tag_prefix });
+        return Some(Place {
+            repository: None,
+            tag_prefix,
+        });
     }
     match Repository::parse(&source.oci) {
-        Ok(repository) => Some(Place { repository: Some(repository), tag_prefix }),
+        Ok(repository) => Some(Place {
+            repository: Some(repository),
+            tag_prefix,
+        }),
         Err(error) => {
-            problems.push(Problem::invalid(&source.oci, format!("{path}.source[0].oci"), error.to_string()));
+            problems.push(Problem::invalid(
+                &source.oci,
+                format!("{path}.source[0].oci"),
+                error.to_string(),
+            ));
             None
         }
     }
 }
 
-fn wanted(attestations: &[api::Attestation], path: &str, problems: &mut Vec<Problem>) -> Option<Wanted> {
+fn wanted(
+    attestations: &[api::Attestation],
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<Wanted> {
     if attestations.is_empty() {
         return Some(Wanted::Signature);
     }
@@ -275,10 +423,15 @@ fn wanted(attestations: &[api::Attestation], path: &str, problems: &mut Vec<Prob
             problems.push(Problem::missing(format!("{path}.attestations.name")));
         }
         if attestation.predicate_type.is_empty() {
-            problems.push(Problem::missing(format!("{path}.attestations.predicateType")));
+            problems.push(Problem::missing(format!(
+                "{path}.attestations.predicateType"
+            )));
         }
         let at = format!("{path}.attestations[{index}].policy");
-        let program = attestation.policy.as_ref().map(|policy| attestation_program(policy, &at, problems));
+        let program = attestation
+            .policy
+            .as_ref()
+            .map(|policy| attestation_program(policy, &at, problems));
         rules.push(AttestationRule {
             name: Arc::from(attestation.name.as_str()),
             predicate_type: PredicateType::new(&attestation.predicate_type),
@@ -290,17 +443,33 @@ fn wanted(attestations: &[api::Attestation], path: &str, problems: &mut Vec<Prob
 }
 
 /// The program over one attestation's statement. It cannot ask for what only a whole policy is given.
-fn attestation_program(policy: &api::PredicatePolicy, path: &str, problems: &mut Vec<Problem>) -> Option<Arc<Program>> {
-    for (field, _) in policy_level_fields(policy).iter().filter(|(_, wanted)| wanted.is_some()) {
+fn attestation_program(
+    policy: &api::PredicatePolicy,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<Program>> {
+    for (field, _) in policy_level_fields(policy)
+        .iter()
+        .filter(|(_, wanted)| wanted.is_some())
+    {
         problems.push(Problem::disallowed(format!("{path}.{field}")));
     }
     program(policy, path, problems)
 }
 
 /// The program over all that a policy's authorities found.
-fn policy_level_program(policy: &api::PredicatePolicy, problems: &mut Vec<Problem>) -> Option<Arc<Program>> {
-    for (field, _) in policy_level_fields(policy).iter().filter(|(_, wanted)| *wanted == Some(true)) {
-        problems.push(Problem::not_supported(format!("spec.policy.{field}"), "a policy with this input"));
+fn policy_level_program(
+    policy: &api::PredicatePolicy,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<Program>> {
+    for (field, _) in policy_level_fields(policy)
+        .iter()
+        .filter(|(_, wanted)| *wanted == Some(true))
+    {
+        problems.push(Problem::not_supported(
+            format!("spec.policy.{field}"),
+            "a policy with this input",
+        ));
     }
     program(policy, "spec.policy", problems)
 }
@@ -315,27 +484,48 @@ fn policy_level_fields(policy: &api::PredicatePolicy) -> [(&'static str, Option<
     ]
 }
 
-fn program(policy: &api::PredicatePolicy, path: &str, problems: &mut Vec<Problem>) -> Option<Arc<Program>> {
+fn program(
+    policy: &api::PredicatePolicy,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<Program>> {
     match policy.language.as_str() {
         "rego" => {}
         "cue" => {
-            problems.push(Problem::not_supported(format!("{path}.type"), "a policy in CUE"));
+            problems.push(Problem::not_supported(
+                format!("{path}.type"),
+                "a policy in CUE",
+            ));
             return None;
         }
         other => {
-            problems.push(Problem::invalid(other, format!("{path}.type"), "only [cue,rego] are supported at the moment"));
+            problems.push(Problem::invalid(
+                other,
+                format!("{path}.type"),
+                "only [cue,rego] are supported at the moment",
+            ));
             return None;
         }
     }
     let bodies = ["configMapRef", "data", "remote"].map(|field| format!("{path}.{field}"));
-    match (policy.data.is_empty(), policy.remote.is_some(), policy.config_map_ref.is_some()) {
+    match (
+        policy.data.is_empty(),
+        policy.remote.is_some(),
+        policy.config_map_ref.is_some(),
+    ) {
         (false, false, false) => {}
         (true, true, false) => {
-            problems.push(Problem::not_supported(format!("{path}.remote"), "a remote policy"));
+            problems.push(Problem::not_supported(
+                format!("{path}.remote"),
+                "a remote policy",
+            ));
             return None;
         }
         (true, false, true) => {
-            problems.push(Problem::not_supported(format!("{path}.configMapRef"), "a policy in a ConfigMap"));
+            problems.push(Problem::not_supported(
+                format!("{path}.configMapRef"),
+                "a policy in a ConfigMap",
+            ));
             return None;
         }
         (true, false, false) => {
@@ -350,7 +540,11 @@ fn program(policy: &api::PredicatePolicy, path: &str, problems: &mut Vec<Problem
     match Program::compile(&policy.data) {
         Ok(program) => Some(Arc::new(program)),
         Err(error) => {
-            problems.push(Problem::invalid("policy", format!("{path}.data"), error.to_string()));
+            problems.push(Problem::invalid(
+                "policy",
+                format!("{path}.data"),
+                error.to_string(),
+            ));
             None
         }
     }

@@ -13,7 +13,9 @@ mod problem;
 mod select;
 mod set;
 
-pub use authority::{AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted};
+pub use authority::{
+    AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted,
+};
 pub use compile::{CompiledPolicy, Policy, compile};
 pub use problem::Problem;
 pub use select::{ObjectFacts, Selector};

@@ -43,25 +43,43 @@ impl Selector {
         self.resource == object.resource
             && self.group == object.group
             && (self.version == "*" || self.version == object.version)
-            && self.labels.as_ref().is_none_or(|selector| labels_match(selector, &object.labels))
+            && self
+                .labels
+                .as_ref()
+                .is_none_or(|selector| labels_match(selector, &object.labels))
     }
 }
 
 /// Refuses operators that Kubernetes does not know.
 pub(super) fn check(selector: &LabelSelector) -> Result<(), InvalidOperator> {
-    let known = |e: &&LabelSelectorRequirement| !["In", "NotIn", "Exists", "DoesNotExist"].contains(&e.operator.as_str());
+    let known = |e: &&LabelSelectorRequirement| {
+        !["In", "NotIn", "Exists", "DoesNotExist"].contains(&e.operator.as_str())
+    };
     match selector.match_expressions.iter().flatten().find(known) {
-        Some(unknown) => Err(InvalidOperator { operator: unknown.operator.clone() }),
+        Some(unknown) => Err(InvalidOperator {
+            operator: unknown.operator.clone(),
+        }),
         None => Ok(()),
     }
 }
 
 fn labels_match(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
-    selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value))
-        && selector.match_expressions.iter().flatten().all(|expression| expression_holds(expression, labels))
+    selector
+        .match_labels
+        .iter()
+        .flatten()
+        .all(|(key, value)| labels.get(key) == Some(value))
+        && selector
+            .match_expressions
+            .iter()
+            .flatten()
+            .all(|expression| expression_holds(expression, labels))
 }
 
-fn expression_holds(expression: &LabelSelectorRequirement, labels: &BTreeMap<String, String>) -> bool {
+fn expression_holds(
+    expression: &LabelSelectorRequirement,
+    labels: &BTreeMap<String, String>,
+) -> bool {
     let value = labels.get(&expression.key);
     let among = |value: &String| expression.values.iter().flatten().any(|v| v == value);
     match expression.operator.as_str() {

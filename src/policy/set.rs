@@ -46,7 +46,12 @@ impl PolicySet {
         }
         let names_digests = globs.iter().any(|glob| glob.as_str().contains('@'));
         let globs = GlobSet::new(&globs)?;
-        Ok(Self { policies: policies.into_iter().map(Arc::new).collect(), globs, owners, names_digests })
+        Ok(Self {
+            policies: policies.into_iter().map(Arc::new).collect(),
+            globs,
+            owners,
+            names_digests,
+        })
     }
 
     /// Every policy, sorted by name.
@@ -67,7 +72,11 @@ impl PolicySet {
         // For each policy: does it match, and then only ever by tag?
         let mut by_tag_only: Vec<Option<bool>> = vec![None; self.policies.len()];
         for found in self.globs.matches(reference) {
-            if let Some(slot) = self.owners.get(found.index).and_then(|owner| by_tag_only.get_mut(*owner)) {
+            if let Some(slot) = self
+                .owners
+                .get(found.index)
+                .and_then(|owner| by_tag_only.get_mut(*owner))
+            {
                 *slot = Some(slot.unwrap_or(true) && found.only_by_tag);
             }
         }
@@ -75,7 +84,10 @@ impl PolicySet {
         let named = pairs.filter_map(|(policy, by_tag)| by_tag.map(|by_tag| (policy, by_tag)));
         named
             .filter(|(policy, _)| policy.selects(object))
-            .map(|(policy, by_tag)| Match { policy: Arc::clone(policy), needs_tag_confirmed: by_tag && could_admit(policy) })
+            .map(|(policy, by_tag)| Match {
+                policy: Arc::clone(policy),
+                needs_tag_confirmed: by_tag && could_admit(policy),
+            })
             .collect()
     }
 }
@@ -83,5 +95,9 @@ impl PolicySet {
 /// Whether a match of this policy can turn a denial into an admission without any proof.
 fn could_admit(policy: &CompiledPolicy) -> bool {
     let passes = |kind: &AuthorityKind| matches!(kind, AuthorityKind::Static(StaticAction::Pass));
-    policy.mode == Mode::Warn || policy.body.as_ref().is_ok_and(|body| body.authorities.iter().any(|a| passes(&a.kind)))
+    policy.mode == Mode::Warn
+        || policy
+            .body
+            .as_ref()
+            .is_ok_and(|body| body.authorities.iter().any(|a| passes(&a.kind)))
 }

@@ -294,7 +294,15 @@ impl AuthorityKind {
 impl ReviewVerdict {
     /// A request that admits without looking at an image.
     pub fn admitted(reason: Reason) -> Self {
-        debug_assert_eq!(reason.class(), super::Class::Admitted, "only an admitting reason admits");
-        Self { judgement: Judgement::Admit, reason, images: Vec::new() }
+        debug_assert_eq!(
+            reason.class(),
+            super::Class::Admitted,
+            "only an admitting reason admits"
+        );
+        Self {
+            judgement: Judgement::Admit,
+            reason,
+            images: Vec::new(),
+        }
     }
 }

@@ -156,7 +156,9 @@ impl Reason {
     /// What it means. `no-match` denies or admits by setting; as a reason for a denial it is a violation.
     pub fn class(self) -> Class {
         match self {
-            Self::Satisfied | Self::StaticPass | Self::Unchanged | Self::NotCovered => Class::Admitted,
+            Self::Satisfied | Self::StaticPass | Self::Unchanged | Self::NotCovered => {
+                Class::Admitted
+            }
             Self::NoMatch
             | Self::Unsigned
             | Self::NoAttestation
