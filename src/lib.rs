@@ -38,6 +38,7 @@ pub mod api;
 pub mod decide;
 pub mod demo;
 pub mod evidence;
+pub mod explain;
 pub mod gather;
 pub mod image;
 pub mod limits;

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::evidence::Format;
 use crate::image::{Digest, ImageReference};
 use crate::statement::PredicateType;
@@ -11,7 +14,8 @@ use crate::workload::FieldPath;
 use super::Reason;
 
 /// The outcome of an authority or a policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// There is proof.
     Satisfied,
@@ -22,7 +26,8 @@ pub enum Outcome {
 }
 
 /// Whether a policy denies or warns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// It denies what it is not satisfied with.
     #[default]
@@ -44,7 +49,8 @@ pub enum NoMatchPolicy {
 }
 
 /// What an image or a review is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Judgement {
     /// Admitted.
     Admit,
