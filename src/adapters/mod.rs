@@ -4,5 +4,6 @@
 //! pure modules work on, within bounds, and reports what it could not read: never an empty value
 //! instead of an unreadable one.
 
+pub mod credentials;
 pub mod files;
 pub mod oci;

@@ -20,7 +20,7 @@ mod policy;
 mod rego;
 mod unavailable;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -111,7 +111,8 @@ impl Judge {
         }
         let object = facts(kind, request);
         let scope = PullScope::of(kind, &request.object, &request.namespace);
-        let keychain = match timeout_at(deadline, self.credentials.keychain(&scope)).await {
+        let registries = registries(&uses, snapshot);
+        let keychain = match timeout_at(deadline, self.credentials.keychain(&scope, &registries)).await {
             Ok(Ok(keychain)) => keychain,
             Ok(Err(error)) => return unavailable::review(&uses, &error),
             Err(_) => return unavailable::deadline(&uses),
@@ -195,6 +196,14 @@ fn covered(kind: &Kind, request: &Request) -> Result<Covered, ImageVerdict> {
         }
         _ => Ok(Covered::Admit(Reason::NotCovered)),
     }
+}
+
+/// The registries that may be asked: those of the images, and those where policies keep evidence.
+fn registries(uses: &[ImageUse], snapshot: &Snapshot) -> BTreeSet<String> {
+    let references = uses.iter().filter_map(|image| image.image.parse::<ImageReference>().ok());
+    let mut registries: BTreeSet<String> = references.map(|r| r.repository().registry().to_owned()).collect();
+    registries.extend(snapshot.policies.source_registries().map(str::to_owned));
+    registries
 }
 
 fn facts(kind: &Kind, request: &Request) -> ObjectFacts {

@@ -17,6 +17,7 @@ pub mod keychain;
 pub mod listing;
 pub mod registry;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -38,10 +39,12 @@ use listing::Listings;
 
 /// Which credentials a workload's images are fetched with.
 pub trait Credentials: Send + Sync {
-    /// The keychain of this scope. Secrets that are not there are passed over, as the kubelet does.
+    /// The keychain of this scope for these registries (hosts as references have them). Secrets that are not there are passed
+    /// over, as the kubelet does.
     fn keychain<'a>(
         &'a self,
         scope: &'a PullScope,
+        registries: &'a BTreeSet<String>,
     ) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>>;
 }
 

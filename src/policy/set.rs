@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::authority::{AuthorityKind, StaticAction};
 use super::compile::CompiledPolicy;
 use super::select::ObjectFacts;
-use crate::image::{GlobSet, GlobSetTooLarge, ImageGlob, ImageReference};
+use crate::image::{GlobSet, GlobSetTooLarge, ImageGlob, ImageReference, Repository};
 use crate::verdict::Mode;
 
 /// An immutable snapshot of compiled policies, taken once per request.
@@ -62,6 +62,16 @@ impl PolicySet {
     /// Whether which policies match can depend on the digest of an image.
     pub fn names_digests(&self) -> bool {
         self.names_digests
+    }
+
+    /// The registries in which policies keep evidence apart from the image.
+    pub fn source_registries(&self) -> impl Iterator<Item = &str> {
+        let bodies = self.policies.iter().filter_map(|policy| policy.body.as_ref().ok());
+        let kinds = bodies.flat_map(|body| &body.authorities).map(|authority| &authority.kind);
+        kinds.filter_map(|kind| match kind {
+            AuthorityKind::Signed(signed) => signed.place.repository.as_ref().map(Repository::registry),
+            AuthorityKind::Static(_) => None,
+        })
     }
 
     /// The policies that speak about this image in this object, sorted by name.
