@@ -1,1 +1,2 @@
+//! The `vouchsafe` command.
 fn main() {}

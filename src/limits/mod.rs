@@ -6,6 +6,8 @@
 //! large or slow: endless signatures, huge attachments and allocation from a claimed size are old attacks
 //! (CVE-2023-46737, CVE-2024-29902, CVE-2024-29903, CVE-2023-42813).
 
+pub mod json;
+
 use std::time::Duration;
 
 /// One mebibyte.
@@ -111,7 +113,12 @@ impl Default for Limits {
                 redirects: 5,
                 attempts: 3,
             },
-            review: ReviewLimits { body_bytes: 7 * MIB, images: 1_000, json_depth: 64, body_time: Duration::from_secs(5) },
+            review: ReviewLimits {
+                body_bytes: 7 * MIB,
+                images: 1_000,
+                json_depth: 64,
+                body_time: Duration::from_secs(5),
+            },
             evidence: EvidenceLimits {
                 signature_payload_bytes: MIB,
                 attestation_bytes: 16 * MIB,

@@ -1,0 +1,61 @@
+//! A DSSE envelope in a `.att` layer: a payload, its type, and exactly one signature.
+//!
+//! [DSSE v1](https://github.com/secure-systems-lab/dsse/blob/master/envelope.md). Envelopes with several signatures are refused: each
+//! check must consume the same signature bytes.
+
+use bytes::Bytes;
+use sigstore_types::DsseEnvelope;
+
+use super::{Candidate, DecodeError, Evidence, EvidenceLayer};
+use crate::limits::json::parse_strict;
+
+/// Nesting of an envelope: the statement is inside, as base64.
+const DEPTH: usize = 8;
+
+/// An envelope that was not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// `payloadType`.
+    pub payload_type: String,
+    /// The payload, decoded from base64.
+    pub payload: Bytes,
+    /// The signature over the pre-authentication encoding.
+    pub signature: Vec<u8>,
+}
+
+/// Reads one `.att` layer.
+pub fn decode(layer: &EvidenceLayer, bytes: &[u8]) -> Candidate {
+    Candidate {
+        format: layer.format,
+        digest: layer.digest.clone(),
+        decoded: Envelope::parse(bytes).map(Evidence::Attestation),
+    }
+}
+
+// === impl Envelope ===
+
+impl Envelope {
+    /// Reads an envelope from JSON.
+    ///
+    /// # Errors
+    /// Not JSON, duplicate keys, not base64, or not exactly one signature.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let value = parse_strict(bytes, DEPTH).map_err(|e| DecodeError::Envelope {
+            detail: e.to_string(),
+        })?;
+        let envelope: DsseEnvelope =
+            serde_json::from_value(value).map_err(|e| DecodeError::Envelope {
+                detail: e.to_string(),
+            })?;
+        Ok(Self {
+            payload_type: envelope.payload_type,
+            payload: Bytes::from(envelope.payload.into_bytes()),
+            signature: envelope.signature.sig.into_bytes(),
+        })
+    }
+
+    /// What the signature covers: the pre-authentication encoding of type and payload.
+    pub fn signed_bytes(&self) -> Vec<u8> {
+        sigstore_types::pae(&self.payload_type, &self.payload)
+    }
+}

@@ -1,0 +1,101 @@
+//! Binding: what was signed, and that it is about exactly these bytes.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::Rejection;
+use crate::evidence::simple_signing::Claim;
+use crate::evidence::{Envelope, SimpleSigning};
+use crate::image::Digest;
+use crate::limits::EvidenceLimits;
+use crate::statement::Statement;
+
+/// The payload type of in-toto statements.
+pub(super) const IN_TOTO_PAYLOAD: &str = "application/vnd.in-toto+json";
+
+/// The type of simple-signing payloads that cosign and Tekton Chains write, and the older one of the format's specification.
+const SIGNATURE_KINDS: [&str; 2] = [
+    "cosign container image signature",
+    "atomic container signature",
+];
+
+/// How many subjects of a statement about another image are shown.
+const SHOWN_SUBJECTS: usize = 3;
+
+/// An image that somebody signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedImage {
+    /// The annotations that the signer added.
+    pub annotations: BTreeMap<String, Value>,
+    /// SHA-256 over the signature: the `id` that policies see, as in policy-controller.
+    pub id: String,
+}
+
+/// A statement about this image, signed by somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attestation {
+    /// What it says.
+    pub statement: Statement,
+}
+
+/// Reads a verified payload and binds it to the image.
+///
+/// `docker-reference` is not compared: the same bytes may be mirrored, and the digest decides (documented default; policy-controller
+/// does the same).
+pub(super) fn claim(
+    evidence: &SimpleSigning,
+    image: &Digest,
+    limits: &EvidenceLimits,
+) -> Result<SignedImage, Rejection> {
+    let claim = Claim::parse(&evidence.payload, limits.json_depth)
+        .map_err(|detail| Rejection::MalformedPayload { detail })?;
+    if !SIGNATURE_KINDS.contains(&claim.kind.as_str()) {
+        return Err(Rejection::PayloadKind { found: claim.kind });
+    }
+    // Compared as text with the one canonical spelling: another spelling of the digest is another claim.
+    if claim.manifest_digest != image.to_string() {
+        return Err(Rejection::SubjectMismatch {
+            expected: image.clone(),
+            found: vec![shortened(&claim.manifest_digest)],
+        });
+    }
+    Ok(SignedImage {
+        annotations: claim.annotations,
+        id: hex::encode(Sha256::digest(&evidence.signature)),
+    })
+}
+
+/// Reads a verified payload as a statement and binds it to the image.
+pub(super) fn statement(
+    envelope: &Envelope,
+    image: &Digest,
+    limits: &EvidenceLimits,
+) -> Result<Attestation, Rejection> {
+    let statement =
+        Statement::parse(&envelope.payload, limits).map_err(Rejection::MalformedStatement)?;
+    if !statement.is_about(image) {
+        let digests = statement
+            .subjects()
+            .iter()
+            .flat_map(|subject| &subject.digest);
+        let found = digests
+            .take(SHOWN_SUBJECTS)
+            .map(|(algorithm, hex)| shortened(&format!("{algorithm}:{hex}")))
+            .collect();
+        return Err(Rejection::SubjectMismatch {
+            expected: image.clone(),
+            found,
+        });
+    }
+    Ok(Attestation { statement })
+}
+
+/// A digest as a signer wrote it, cut to what a message needs.
+fn shortened(digest: &str) -> String {
+    digest.parse::<Digest>().map_or_else(
+        |_| digest.chars().take(24).collect(),
+        |digest| digest.short(),
+    )
+}
