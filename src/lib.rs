@@ -36,6 +36,7 @@
 pub mod adapters;
 pub mod api;
 pub mod decide;
+pub mod demo;
 pub mod evidence;
 pub mod explain;
 pub mod gather;

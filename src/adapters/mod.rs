@@ -5,3 +5,4 @@
 //! instead of an unreadable one.
 
 pub mod files;
+pub mod oci;
