@@ -19,8 +19,26 @@ pub(super) fn annotations(verdict: &ReviewVerdict, trust_epoch: &str) -> BTreeMa
         ("verdict", verdict.judgement.as_str().to_owned()),
         ("reason", verdict.reason.as_str().to_owned()),
         ("policies", list(verdict.images.iter().flat_map(policies))),
-        ("digests", list(verdict.images.iter().filter_map(|image| image.digest.as_ref()).map(ToString::to_string))),
-        ("signers", list(verdict.images.iter().flat_map(evidence).map(|evidence| signer(&evidence.signer)))),
+        (
+            "digests",
+            list(
+                verdict
+                    .images
+                    .iter()
+                    .filter_map(|image| image.digest.as_ref())
+                    .map(ToString::to_string),
+            ),
+        ),
+        (
+            "signers",
+            list(
+                verdict
+                    .images
+                    .iter()
+                    .flat_map(evidence)
+                    .map(|evidence| signer(&evidence.signer)),
+            ),
+        ),
         ("trust-epoch", line(trust_epoch, VALUE)),
     ];
     let told = values.into_iter().filter(|(_, value)| !value.is_empty());
@@ -40,7 +58,11 @@ fn policies(image: &ImageVerdict) -> impl Iterator<Item = String> + '_ {
 
 /// The evidence that satisfied something.
 fn evidence(image: &ImageVerdict) -> impl Iterator<Item = &EvidenceSummary> {
-    image.policies.iter().flat_map(|policy| &policy.authorities).flat_map(|authority| &authority.evidence)
+    image
+        .policies
+        .iter()
+        .flat_map(|policy| &policy.authorities)
+        .flat_map(|authority| &authority.evidence)
 }
 
 fn signer(signer: &Signer) -> String {

@@ -15,9 +15,11 @@
 
 use super::printable::{and_more, cut, join, line};
 use super::remedy::remedy;
-use super::words::{self, Wording, meaning};
+use super::words::{self, Wording};
 use super::{AnswerCause, Context};
-use crate::verdict::{Cause, ImageVerdict, Judgement, Mode, Outcome, PolicyVerdict, Reason, ReviewVerdict};
+use crate::verdict::{
+    Cause, ImageVerdict, Judgement, Mode, Outcome, PolicyVerdict, Reason, ReviewVerdict,
+};
 
 /// The whole message, in bytes.
 const MESSAGE: usize = 8 << 10;
@@ -55,11 +57,17 @@ struct Failure<'a> {
 
 /// The message for a review that is denied.
 pub(super) fn message(verdict: &ReviewVerdict, context: &Context<'_>) -> String {
-    let failures: Vec<Failure<'_>> = verdict.images.iter().flat_map(failures).collect();
+    let mut failures: Vec<Failure<'_>> = verdict.images.iter().flat_map(failures).collect();
+    // What is known to be wrong comes before what could not be judged: it gives the review its reason.
+    failures.sort_by_key(|failure| std::cmp::Reverse(failure.image.judgement));
     if failures.is_empty() {
         return unjudged(verdict.reason, context);
     }
-    let denied = verdict.images.iter().filter(|image| !image.judgement.admits()).count();
+    let denied = verdict
+        .images
+        .iter()
+        .filter(|image| !image.judgement.admits())
+        .count();
     let mut text = String::from("validation failed: ");
     for (index, failure) in failures.iter().enumerate() {
         // The first block alone says how many there are, and where to ask.
@@ -83,12 +91,21 @@ pub(super) fn message(verdict: &ReviewVerdict, context: &Context<'_>) -> String 
 
 /// One cause for each field that is denied.
 pub(super) fn causes(verdict: &ReviewVerdict) -> Vec<AnswerCause> {
-    let denied = || verdict.images.iter().filter(|image| !image.judgement.admits());
+    let denied = || {
+        verdict
+            .images
+            .iter()
+            .filter(|image| !image.judgement.admits())
+    };
     let mut causes: Vec<AnswerCause> = denied().flat_map(image_causes).take(CAUSES).collect();
     let all: usize = denied().map(|image| image.fields.len().max(1)).sum();
     if all > causes.len() {
         let message = and_more(all - causes.len());
-        causes.push(AnswerCause { reason: verdict.reason.as_str(), field: String::new(), message });
+        causes.push(AnswerCause {
+            reason: verdict.reason.as_str(),
+            field: String::new(),
+            message,
+        });
     }
     causes
 }
@@ -98,30 +115,28 @@ fn image_causes(image: &ImageVerdict) -> impl Iterator<Item = AnswerCause> + '_ 
     let message = join(&sentences, "; ", CAUSE);
     let fields: Vec<String> = match image.fields.as_slice() {
         [] => vec![String::new()],
-        fields => fields.iter().map(|field| line(field.as_str(), FIELDS)).collect(),
+        fields => fields
+            .iter()
+            .map(|field| line(field.as_str(), FIELDS))
+            .collect(),
     };
-    fields.into_iter().map(move |field| AnswerCause { reason: image.reason.as_str(), field, message: message.clone() })
+    fields.into_iter().map(move |field| AnswerCause {
+        reason: image.reason.as_str(),
+        field,
+        message: message.clone(),
+    })
 }
 
 fn sentence(failure: &Failure<'_>) -> String {
     match failure.policy {
         Some(policy) => {
             let why = words::policy(policy, wording(failure.image, policy));
-            cut(format!("failed policy: {}: {why}", line(&policy.name, NAME)), CAUSE)
+            cut(
+                format!("failed policy: {}: {why}", line(&policy.name, NAME)),
+                CAUSE,
+            )
         }
-        None => cut(image_sentence(failure.image), CAUSE),
-    }
-}
-
-/// What is wrong with an image that no policy is to blame for.
-pub(super) fn image_sentence(image: &ImageVerdict) -> String {
-    let said = match image.judgement {
-        Judgement::Unknown => return words::could_not_judge(image.reason, image.detail.as_deref()),
-        Judgement::Admit | Judgement::Warn | Judgement::Deny => meaning(image.reason),
-    };
-    match &image.detail {
-        Some(detail) => line(&format!("{said}: {detail}"), words::SENTENCE),
-        None => said.to_owned(),
+        None => cut(words::image(failure.image), CAUSE),
     }
 }
 
@@ -129,16 +144,27 @@ pub(super) fn image_sentence(image: &ImageVerdict) -> String {
 
 /// Each enforced policy that an image fails; the image itself where that is not the reason.
 fn failures(image: &ImageVerdict) -> impl Iterator<Item = Failure<'_>> {
-    let enforced = image.policies.iter().filter(|p| p.mode == Mode::Enforce && p.outcome != Outcome::Satisfied);
+    let enforced = image
+        .policies
+        .iter()
+        .filter(|p| p.mode == Mode::Enforce && p.outcome != Outcome::Satisfied);
     let mut blamed: Vec<Option<&PolicyVerdict>> = match (image.judgement.admits(), image.reason) {
         (true, _) => Vec::new(),
         (false, Reason::InvalidReference | Reason::TagNotPinned | Reason::NoMatch) => vec![None],
         (false, _) => enforced.map(Some).collect(),
     };
+    blamed.sort_by_key(|policy| policy.is_some_and(|policy| policy.outcome == Outcome::Unknown));
     if blamed.is_empty() && !image.judgement.admits() {
         blamed.push(None);
     }
-    blamed.into_iter().enumerate().map(move |(index, policy)| Failure { image, policy, first: index == 0 })
+    blamed
+        .into_iter()
+        .enumerate()
+        .map(move |(index, policy)| Failure {
+            image,
+            policy,
+            first: index == 0,
+        })
 }
 
 fn wording(image: &ImageVerdict, policy: &PolicyVerdict) -> Wording {
@@ -161,11 +187,22 @@ fn block(failure: &Failure<'_>, tally: Option<String>, contact: Option<String>) 
     before.extend(failure.policy.map(policy_row));
     let details = details(failure);
 
-    let lines = before.iter().chain(&after).map(|line| line.len() + 1).sum::<usize>();
+    let lines = before
+        .iter()
+        .chain(&after)
+        .map(|line| line.len() + 1)
+        .sum::<usize>();
     let mut room = HEAD.saturating_sub(lines + "validation failed: ".len());
-    let early = details.iter().take_while(|detail| take(&mut room, detail.len() + 1)).count();
+    let early = details
+        .iter()
+        .take_while(|detail| take(&mut room, detail.len() + 1))
+        .count();
     let mut room = BLOCK.saturating_sub(HEAD.max(lines) + MORE);
-    let late = details.iter().skip(early).take_while(|detail| take(&mut room, detail.len() + 1)).count();
+    let late = details
+        .iter()
+        .skip(early)
+        .take_while(|detail| take(&mut room, detail.len() + 1))
+        .count();
 
     let mut shown = before;
     shown.extend(details.iter().take(early).cloned());
@@ -189,18 +226,31 @@ fn take(room: &mut usize, needed: usize) -> bool {
 
 /// The first line, as policy-controller writes it.
 fn headline(failure: &Failure<'_>) -> String {
-    let fields: Vec<String> = failure.image.fields.iter().map(|field| line(field.as_str(), FIELDS)).collect();
+    let fields: Vec<String> = failure
+        .image
+        .fields
+        .iter()
+        .map(|field| line(field.as_str(), FIELDS))
+        .collect();
     let fields = join(&fields, ", ", FIELDS);
     let written = || line(&failure.image.written, IMAGE);
     let what = match (failure.policy, failure.image.reason) {
         (Some(policy), _) => format!("failed policy: {}", line(&policy.name, POLICY)),
         (None, Reason::NoMatch) => "no matching policies".to_owned(),
         (None, Reason::InvalidReference) => format!("could not parse reference: {}", written()),
-        (None, Reason::TagNotPinned) => format!("invalid value: {} must be an image digest", written()),
-        (None, _) if failure.image.judgement == Judgement::Unknown => format!("could not judge: {}", written()),
+        (None, Reason::TagNotPinned) => {
+            format!("invalid value: {} must be an image digest", written())
+        }
+        (None, _) if failure.image.judgement == Judgement::Unknown => {
+            format!("could not judge: {}", written())
+        }
         (None, reason) => format!("{reason}: {}", written()),
     };
-    if fields.is_empty() { what } else { format!("{what}: {fields}") }
+    if fields.is_empty() {
+        what
+    } else {
+        format!("{what}: {fields}")
+    }
 }
 
 /// That this was not judged, said where nobody can miss it.
@@ -210,7 +260,10 @@ fn unjudged_row(failure: &Failure<'_>) -> Option<String> {
         None if failure.image.judgement == Judgement::Unknown => failure.image.reason,
         Some(_) | None => return None,
     };
-    Some(row("verdict", &format!("could not judge ({reason}); this says nothing about who signed the image")))
+    Some(row(
+        "verdict",
+        &format!("could not judge ({reason}); this says nothing about who signed the image"),
+    ))
 }
 
 /// The image as written, with the digest that was judged.
@@ -221,7 +274,11 @@ fn image_row(image: &ImageVerdict) -> Option<String> {
     let name = image.written.split('@').next().unwrap_or_default();
     let shown = match &image.digest {
         Some(digest) => {
-            let now = if image.resolved { " (what the tag points to now)" } else { "" };
+            let now = if image.resolved {
+                " (what the tag points to now)"
+            } else {
+                ""
+            };
             format!("{}@{}{now}", line(name, IMAGE), digest.short())
         }
         None => line(&image.written, IMAGE),
@@ -230,10 +287,11 @@ fn image_row(image: &ImageVerdict) -> Option<String> {
 }
 
 fn policy_row(policy: &PolicyVerdict) -> String {
-    let needs = match policy.authorities.len() {
-        0 => String::new(),
-        1 => ": needs its one authority".to_owned(),
-        count => format!(": needs one of {count} authorities"),
+    let needs = match (&policy.cause, policy.authorities.len()) {
+        (Some(Cause::PolicyDenied { .. }), _) => ": its own policy must hold".to_owned(),
+        (_, 0) => String::new(),
+        (_, 1) => ": needs its one authority".to_owned(),
+        (_, count) => format!(": needs one of {count} authorities"),
     };
     row("policy", &format!("{}{needs}", line(&policy.name, NAME)))
 }
@@ -242,15 +300,32 @@ fn policy_row(policy: &PolicyVerdict) -> String {
 fn details(failure: &Failure<'_>) -> Vec<String> {
     let mut details = match failure.policy {
         Some(policy) => policy_details(policy, wording(failure.image, policy)),
-        None => vec![item("", 0, &image_sentence(failure.image))],
+        None => words::image_detail(failure.image)
+            .map(|detail| item("", 0, &detail))
+            .into_iter()
+            .collect(),
     };
-    let warned = failure.image.policies.iter().filter(|p| p.mode == Mode::Warn && p.outcome != Outcome::Satisfied);
-    details.extend(warned.filter(|_| failure.first).map(|policy| also(policy, failure.image)));
+    let warned = failure
+        .image
+        .policies
+        .iter()
+        .filter(|p| p.mode == Mode::Warn && p.outcome != Outcome::Satisfied);
+    details.extend(
+        warned
+            .filter(|_| failure.first)
+            .map(|policy| also(policy, failure.image)),
+    );
     details
 }
 
 fn policy_details(policy: &PolicyVerdict, wording: Wording) -> Vec<String> {
-    let width = policy.authorities.iter().map(|a| line(&a.name, NAME).chars().count()).max().unwrap_or(0).min(COLUMN);
+    let width = policy
+        .authorities
+        .iter()
+        .map(|a| line(&a.name, NAME).chars().count())
+        .max()
+        .unwrap_or(0)
+        .min(COLUMN);
     let own = match &policy.cause {
         Some(Cause::Authorities) => None,
         Some(cause) => Some(words::cause(cause, policy.reason, wording)),
@@ -258,33 +333,53 @@ fn policy_details(policy: &PolicyVerdict, wording: Wording) -> Vec<String> {
         None => None,
     };
     let own = own.map(|own| item("", 0, &own));
-    let unsatisfied = policy.authorities.iter().filter(|a| a.outcome != Outcome::Satisfied);
-    let authorities = unsatisfied.map(|a| item(&line(&a.name, NAME), width, &words::authority(a, wording)));
+    let unsatisfied = policy
+        .authorities
+        .iter()
+        .filter(|a| a.outcome != Outcome::Satisfied);
+    let authorities =
+        unsatisfied.map(|a| item(&line(&a.name, NAME), width, &words::authority(a, wording)));
     own.into_iter().chain(authorities).collect()
 }
 
 /// A `warn` policy that failed beside the one that denies.
 fn also(policy: &PolicyVerdict, image: &ImageVerdict) -> String {
     let why = words::policy(policy, wording(image, policy));
-    row("also", &format!("failed policy: {} (mode warn: it alone would not deny): {why}", line(&policy.name, NAME)))
+    row(
+        "also",
+        &format!(
+            "failed policy: {} (mode warn: it alone would not deny): {why}",
+            line(&policy.name, NAME)
+        ),
+    )
 }
 
 /// What to do, and the command that tells more.
 fn next(failure: &Failure<'_>) -> String {
     let remedy = remedy(failure.image, failure.policy);
-    let named = failure.image.reference.as_ref().map(|reference| match &failure.image.digest {
-        Some(digest) => format!("{}@{digest}", reference.repository()),
-        None => reference.to_string(),
-    });
+    let named = failure
+        .image
+        .reference
+        .as_ref()
+        .map(|reference| match &failure.image.digest {
+            Some(digest) => format!("{}@{digest}", reference.repository()),
+            None => reference.to_string(),
+        });
     match named {
-        Some(named) => row("next", &format!("{remedy}; details: vouchsafe verify {named}")),
+        Some(named) => row(
+            "next",
+            &format!("{remedy}; details: vouchsafe verify {named}"),
+        ),
         None => row("next", &remedy),
     }
 }
 
 /// Where to ask, and what to name there.
 fn contact(context: &Context<'_>) -> Option<String> {
-    let footer = context.footer.map(|footer| line(footer, 200)).filter(|footer| !footer.is_empty());
+    let footer = context
+        .footer
+        .map(|footer| line(footer, 200))
+        .filter(|footer| !footer.is_empty());
     let uid = line(context.uid, NAME);
     match (footer, uid.as_str()) {
         (None, "") => None,
@@ -310,9 +405,18 @@ fn item(name: &str, width: usize, text: &str) -> String {
 
 /// A whole request that could not be judged: no image was reached.
 fn unjudged(reason: Reason, context: &Context<'_>) -> String {
-    let mut lines = vec![format!("validation failed: {}", words::could_not_judge(reason, None))];
-    lines.push(row("verdict", &format!("could not judge ({reason}); this says nothing about who signed the images")));
-    lines.push(row("next", "apply again; if that does not help, ask the platform team"));
+    let mut lines = vec![format!(
+        "validation failed: {}",
+        words::could_not_judge(reason, None)
+    )];
+    lines.push(row(
+        "verdict",
+        &format!("could not judge ({reason}); this says nothing about who signed the images"),
+    ));
+    lines.push(row(
+        "next",
+        "apply again; if that does not help, ask the platform team",
+    ));
     lines.extend(contact(context).map(|contact| row("", &contact)));
     lines.join("\n")
 }

@@ -109,7 +109,8 @@ pub struct AnswerCause {
 /// The answer to the API server. There is no other place that makes one.
 pub fn answer(verdict: &ReviewVerdict, context: &Context<'_>) -> Answer {
     // An image that is not admitted is enough, whatever stands above it.
-    let admitted = verdict.judgement.admits() && verdict.images.iter().all(|image| image.judgement.admits());
+    let admitted =
+        verdict.judgement.admits() && verdict.images.iter().all(|image| image.judgement.admits());
     let audit_annotations = annotations::annotations(verdict, &context.trust_epoch);
     let (judgement, verdict_reason) = (verdict.judgement, verdict.reason);
     let allowed = Answer {
@@ -125,7 +126,10 @@ pub fn answer(verdict: &ReviewVerdict, context: &Context<'_>) -> Answer {
     };
     match (context.enforcement, admitted) {
         (Enforcement::Shadow, _) => allowed,
-        (Enforcement::Enforce, true) => Answer { warnings: warnings(verdict, context.tags), ..allowed },
+        (Enforcement::Enforce, true) => Answer {
+            warnings: warnings(verdict, context.tags),
+            ..allowed
+        },
         (Enforcement::Enforce, false) => Answer {
             allowed: false,
             code: 403,
@@ -140,5 +144,12 @@ pub fn answer(verdict: &ReviewVerdict, context: &Context<'_>) -> Answer {
 
 /// The answer when there is no verdict at all: the time was over, too much was in flight, a task failed. It denies.
 pub fn unjudged(reason: Reason, context: &Context<'_>) -> Answer {
-    answer(&ReviewVerdict { judgement: Judgement::Unknown, reason, images: Vec::new() }, context)
+    answer(
+        &ReviewVerdict {
+            judgement: Judgement::Unknown,
+            reason,
+            images: Vec::new(),
+        },
+        context,
+    )
 }

@@ -9,14 +9,20 @@ pub(super) const ELLIPSIS: &str = "…";
 
 /// `text` as one printable line of at most `max` bytes, `…` included.
 ///
-/// Line breaks and tabs become one space. Other control characters and everything invisible are written as `\u{1b}`.
+/// Line breaks and tabs become one space. Other control characters, everything invisible, and what would open an HTML tag are
+/// written as `\u{1b}`: dashboards show these texts too.
 pub(super) fn line(text: &str, max: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(max));
-    for c in text.trim().chars() {
+    let mut characters = text.trim().chars().peekable();
+    while let Some(c) = characters.next() {
+        let opens_tag = c == '<'
+            && characters
+                .peek()
+                .is_some_and(|next| next.is_ascii_alphabetic() || "/!?".contains(*next));
         match c {
             '\n' | '\r' | '\t' | ' ' if shown.ends_with(' ') => {}
             '\n' | '\r' | '\t' => shown.push(' '),
-            c if is_hidden(c) => shown.extend(c.escape_unicode()),
+            c if opens_tag || is_hidden(c) => shown.extend(c.escape_unicode()),
             c => shown.push(c),
         }
         // One character too many is enough to know that it must be cut; the rest may be megabytes.
@@ -31,7 +37,10 @@ pub(super) fn line(text: &str, max: usize) -> String {
 pub(super) fn cut(mut text: String, max: usize) -> String {
     if text.len() > max {
         let room = max.saturating_sub(ELLIPSIS.len());
-        let end = (0..=room).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        let end = (0..=room)
+            .rev()
+            .find(|end| text.is_char_boundary(*end))
+            .unwrap_or(0);
         text.truncate(end);
         if max >= ELLIPSIS.len() {
             text.push_str(ELLIPSIS);
@@ -42,12 +51,15 @@ pub(super) fn cut(mut text: String, max: usize) -> String {
 
 /// `items` with `separator` between them, in at most `max` bytes: items that do not fit are counted, never halved.
 pub(super) fn join(items: &[String], separator: &str, max: usize) -> String {
+    let all = items.join(separator);
+    if all.len() <= max {
+        return all;
+    }
     let mut joined = String::new();
     for (index, item) in items.iter().enumerate() {
         let left = items.len() - index;
         let comma = if index == 0 { "" } else { separator };
-        // The last item needs no room for a count behind it.
-        let reserve = if left == 1 { 0 } else { separator.len() + and_more(left - 1).len() };
+        let reserve = separator.len() + and_more(left).len();
         if joined.len() + comma.len() + item.len() + reserve > max {
             joined.push_str(comma);
             joined.push_str(&and_more(left));
@@ -80,8 +92,19 @@ mod tests {
     fn breaks_become_spaces_and_controls_are_spelled_out() {
         assert_eq!(line("one\r\n  two\tthree\n", 64), "one two three");
         assert_eq!(line("\u{1b}[2Jgone", 64), "\\u{1b}[2Jgone");
-        assert_eq!(line("a\u{202e}b\u{200b}c\u{e0041}", 64), "a\\u{202e}b\\u{200b}c\\u{e0041}");
+        assert_eq!(
+            line("a\u{202e}b\u{200b}c\u{e0041}", 64),
+            "a\\u{202e}b\\u{200b}c\\u{e0041}"
+        );
         assert_eq!(line("größe ✓", 64), "größe ✓");
+    }
+
+    #[test]
+    fn tags_are_not_opened_and_comparisons_stay() {
+        assert_eq!(
+            line("<script>a < b</script>", 64),
+            "\\u{3c}script>a < b\\u{3c}/script>"
+        );
     }
 
     #[test]

@@ -12,12 +12,14 @@ const NAME: usize = 40;
 /// The remedy for an image that `policy` does not admit; without a policy, for an image that none is to blame for.
 pub(super) fn remedy(image: &ImageVerdict, policy: Option<&PolicyVerdict>) -> String {
     let reason = policy.map_or(image.reason, |policy| policy.reason);
-    let name = policy.map_or_else(|| "its policies".to_owned(), |policy| line(&policy.name, NAME));
+    let name = policy.map_or_else(
+        || "its policies".to_owned(),
+        |policy| line(&policy.name, NAME),
+    );
     let registry = registry(image);
     let text = match reason {
-        Reason::Unsigned | Reason::UntrustedSigner | Reason::NoAttestation => vouch("", policy),
+        Reason::Unsigned | Reason::UntrustedSigner | Reason::NoAttestation | Reason::PredicateMalformed => vouch("", policy),
         Reason::SubjectMismatch => vouch("very ", policy),
-        Reason::PredicateMalformed => format!("{}; what is there cannot be read", vouch("", policy)),
         Reason::IdentityMismatch => format!("sign this digest as an identity that {name} names, then apply again"),
         Reason::NotLogged => "sign this digest again, with an entry in the transparency log, then apply again".to_owned(),
         Reason::NoTimestamp => "sign this digest again, with a timestamp, then apply again".to_owned(),
@@ -48,14 +50,23 @@ pub(super) fn remedy(image: &ImageVerdict, policy: Option<&PolicyVerdict>) -> St
 fn vouch(emphasis: &str, policy: Option<&PolicyVerdict>) -> String {
     let what = match policy.and_then(wanted) {
         None => format!("sign this {emphasis}digest"),
-        Some(wanted) => format!("attest this {emphasis}digest with type {}", line(wanted.written(), 60)),
+        Some(wanted) => format!(
+            "attest this {emphasis}digest with type {}",
+            line(wanted.written(), 60)
+        ),
     };
-    format!("{what} {}, then apply again", policy.map_or_else(|| "as its policies ask".to_owned(), as_who))
+    format!(
+        "{what} {}, then apply again",
+        policy.map_or_else(|| "as its policies ask".to_owned(), as_who)
+    )
 }
 
 /// The predicate type that is missing, where one is.
 fn wanted(policy: &PolicyVerdict) -> Option<&PredicateType> {
-    let deciding = policy.authorities.iter().find(|a| a.outcome == policy.outcome && a.reason == policy.reason)?;
+    let deciding = policy
+        .authorities
+        .iter()
+        .find(|a| a.outcome == policy.outcome && a.reason == policy.reason)?;
     match deciding.cause.as_ref()? {
         Cause::NothingFound { wanted, .. } | Cause::Rejected { wanted, .. } => wanted.as_ref(),
         Cause::OtherPredicates { wanted, .. } => Some(wanted),
@@ -70,7 +81,10 @@ fn wanted(policy: &PolicyVerdict) -> Option<&PredicateType> {
 
 /// `as ci does`, `as ci or github do`, `as ci, github or 2 others do`.
 fn as_who(policy: &PolicyVerdict) -> String {
-    let unsatisfied = policy.authorities.iter().filter(|a| a.outcome != Outcome::Satisfied && a.kind != AuthorityKind::Static);
+    let unsatisfied = policy
+        .authorities
+        .iter()
+        .filter(|a| a.outcome != Outcome::Satisfied && a.kind != AuthorityKind::Static);
     let names: Vec<String> = unsatisfied.map(|a| line(&a.name, NAME / 2)).collect();
     match names.as_slice() {
         [] => format!("as policy {} asks", line(&policy.name, NAME)),
@@ -82,5 +96,8 @@ fn as_who(policy: &PolicyVerdict) -> String {
 }
 
 fn registry(image: &ImageVerdict) -> String {
-    image.reference.as_ref().map_or_else(|| "the registry".to_owned(), |r| line(r.repository().registry(), 80))
+    image.reference.as_ref().map_or_else(
+        || "the registry".to_owned(),
+        |r| line(r.repository().registry(), 80),
+    )
 }

@@ -3,12 +3,16 @@
 //! Within v1 fields are only added. Every field is always there; what does not apply is `null` or an empty list.
 //! The schema is published as `docs/verify.schema.json`.
 
-use schemars::{JsonSchema, schema_for};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
 use super::printable::line;
 use super::words::{self, Wording};
-use crate::verdict::{AuthorityVerdict, EvidenceSummary, ImageVerdict, Judgement, Mode, Outcome, PolicyVerdict, Reason, ReviewVerdict};
+use crate::verdict::{
+    AuthorityVerdict, EvidenceSummary, ImageVerdict, Judgement, Mode, Outcome, PolicyVerdict,
+    Reason, ReviewVerdict,
+};
 use crate::verify::Signer;
 
 /// The value of `schema`.
@@ -132,12 +136,22 @@ pub struct RegoReport {
 /// The report of a verdict.
 pub fn report(verdict: &ReviewVerdict, warnings: Vec<String>) -> VerifyReport {
     let images = verdict.images.iter().flat_map(image).collect();
-    VerifyReport { schema: SCHEMA.to_owned(), verdict: verdict.judgement, images, warnings }
+    VerifyReport {
+        schema: SCHEMA.to_owned(),
+        verdict: verdict.judgement,
+        images,
+        warnings,
+    }
 }
 
 /// The JSON Schema (draft 2020-12) of a report, with the words of this documentation.
 pub fn report_schema() -> serde_json::Value {
-    schema_for!(VerifyReport).to_value()
+    // As it is written, not as it is read: every field is required.
+    SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<VerifyReport>()
+        .to_value()
 }
 
 /// An image, once for each of its fields.
@@ -153,7 +167,10 @@ fn image(image: &ImageVerdict) -> Vec<ImageReport> {
     };
     match image.fields.as_slice() {
         [] => vec![at(None)],
-        fields => fields.iter().map(|field| at(Some(field.as_str().to_owned()))).collect(),
+        fields => fields
+            .iter()
+            .map(|field| at(Some(field.as_str().to_owned())))
+            .collect(),
     }
 }
 
@@ -170,7 +187,11 @@ fn policy(policy: &PolicyVerdict) -> PolicyReport {
 
 fn authority(authority: &AuthorityVerdict) -> AuthorityReport {
     let mut signers: Vec<SignerReport> = Vec::new();
-    for signer in authority.evidence.iter().map(|evidence| signer(&evidence.signer)) {
+    for signer in authority
+        .evidence
+        .iter()
+        .map(|evidence| signer(&evidence.signer))
+    {
         if !signers.contains(&signer) {
             signers.push(signer);
         }
@@ -184,14 +205,23 @@ fn authority(authority: &AuthorityVerdict) -> AuthorityReport {
         evidence: authority.evidence.iter().map(evidence).collect(),
         rego: authority.rego.as_ref().map(|rego| RegoReport {
             result: rego.passed,
-            messages: rego.messages.iter().take(MESSAGES).map(|message| line(message, TEXT)).collect(),
+            messages: rego
+                .messages
+                .iter()
+                .take(MESSAGES)
+                .map(|message| line(message, TEXT))
+                .collect(),
         }),
     }
 }
 
 fn signer(signer: &Signer) -> SignerReport {
     match signer {
-        Signer::Key(key) => SignerReport { issuer: None, subject: None, key_sha256: Some(key.to_string()) },
+        Signer::Key(key) => SignerReport {
+            issuer: None,
+            subject: None,
+            key_sha256: Some(key.to_string()),
+        },
     }
 }
 
@@ -199,7 +229,10 @@ fn evidence(evidence: &EvidenceSummary) -> EvidenceReport {
     EvidenceReport {
         format: evidence.format.as_str().to_owned(),
         digest: evidence.digest.to_string(),
-        predicate_type: evidence.predicate_type.as_ref().map(|predicate_type| line(predicate_type, TEXT)),
+        predicate_type: evidence
+            .predicate_type
+            .as_ref()
+            .map(|predicate_type| line(predicate_type, TEXT)),
         // Keys vouch without a time.
         time: None,
     }

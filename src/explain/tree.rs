@@ -11,7 +11,6 @@
 //! 1 image: 1 denied
 //! ```
 
-use super::denial::image_sentence;
 use super::printable::{and_more, join, line};
 use super::words::{self, Wording};
 use crate::verdict::{AuthorityVerdict, Cause, ImageVerdict, Judgement, Outcome, PolicyVerdict};
@@ -43,7 +42,10 @@ const NARROW: usize = 32;
 
 /// What was decided about each image, and a last line that counts. Ends with a line break.
 pub fn tree(images: &[ImageVerdict], style: Style) -> String {
-    let mut drawing = Drawing { text: String::new(), style };
+    let mut drawing = Drawing {
+        text: String::new(),
+        style,
+    };
     for image in images {
         drawing.image(image);
     }
@@ -53,14 +55,23 @@ pub fn tree(images: &[ImageVerdict], style: Style) -> String {
 
 /// `3 images: 1 denied, 2 admitted`.
 fn summary(images: &[ImageVerdict]) -> String {
-    let count = |judgement: Judgement| images.iter().filter(|image| image.judgement == judgement).count();
+    let count = |judgement: Judgement| {
+        images
+            .iter()
+            .filter(|image| image.judgement == judgement)
+            .count()
+    };
     let counts = [
         (count(Judgement::Deny), "denied"),
         (count(Judgement::Unknown), "could not be judged"),
         (count(Judgement::Warn), "admitted with warnings"),
         (count(Judgement::Admit), "admitted"),
     ];
-    let told: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let told: Vec<String> = counts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"))
+        .collect();
     let noun = if images.len() == 1 { "image" } else { "images" };
     match told.as_slice() {
         [] => format!("{} {noun}", images.len()),
@@ -88,14 +99,22 @@ impl Drawing {
             Judgement::Deny => ("DENIED", Color::Red),
             Judgement::Unknown => ("UNKNOWN", Color::Magenta),
         };
-        let written = if image.written.is_empty() { "(no image)".to_owned() } else { line(&image.written, NAME) };
+        let written = if image.written.is_empty() {
+            "(no image)".to_owned()
+        } else {
+            line(&image.written, NAME)
+        };
         let header = format!("{written}   {}  {}", self.paint(word, color), image.reason);
         self.raw(&header);
         let facts = facts(image);
         let last = facts.len().saturating_sub(1);
         for (index, fact) in facts.iter().enumerate() {
             // The line runs down to the policies, and ends here where there are none.
-            let (first, rest) = if image.policies.is_empty() && index == last { ("└─ ", "   ") } else { ("│ ", "│ ") };
+            let (first, rest) = if image.policies.is_empty() && index == last {
+                ("└─ ", "   ")
+            } else {
+                ("│ ", "│ ")
+            };
             self.wrapped(first, rest, fact);
         }
         let columns = columns(image);
@@ -113,28 +132,56 @@ impl Drawing {
         };
         let outcome = self.paint(policy.outcome.as_str(), color);
         let name = line(&policy.name, NAME);
-        self.raw(&format!("{branch}{name:<width$}  {:<10}{outcome}", policy.mode.as_str(), width = columns.policy));
+        self.raw(&format!(
+            "{branch}{name:<width$}  {:<10}{outcome}",
+            policy.mode.as_str(),
+            width = columns.policy
+        ));
         let own = own_cause(policy);
         let children = policy.authorities.len() + usize::from(own.is_some());
         for (index, authority) in policy.authorities.iter().enumerate() {
             let (branch, below) = self::branch(index + 1 == children);
-            self.authority(authority, &format!("{stem}{branch}"), &format!("{stem}{below}"), columns);
+            self.authority(
+                authority,
+                &format!("{stem}{branch}"),
+                &format!("{stem}{below}"),
+                columns,
+            );
         }
         if let Some(own) = own {
             self.wrapped(&format!("{stem}└─ "), &format!("{stem}   "), &own);
         }
     }
 
-    fn authority(&mut self, authority: &AuthorityVerdict, first: &str, rest: &str, columns: &Columns) {
+    fn authority(
+        &mut self,
+        authority: &AuthorityVerdict,
+        first: &str,
+        rest: &str,
+        columns: &Columns,
+    ) {
         let name = line(&authority.name, NAME);
-        let mut cells = format!("{name:<width$}  {:<9}", authority.kind.as_str(), width = columns.authority);
-        if authority.outcome != Outcome::Satisfied {
-            cells.push_str(&format!("{:<width$}   ", authority.reason.as_str(), width = columns.reason));
-        }
+        let reason = match authority.outcome {
+            Outcome::Satisfied => String::new(),
+            Outcome::Violated | Outcome::Unknown => format!(
+                "{:<width$}   ",
+                authority.reason.as_str(),
+                width = columns.reason
+            ),
+        };
+        let cells = format!(
+            "{name:<width$}  {:<9}{reason}",
+            authority.kind.as_str(),
+            width = columns.authority
+        );
         let indent = " ".repeat(cells.chars().count());
         let texts = texts(authority);
         for (index, text) in texts.iter().enumerate() {
-            let lead = if index == 0 { format!("{first}{cells}") } else { format!("{rest}{indent}") };
+            let lead = if index == 0 {
+                format!("{first}{cells}")
+            } else {
+                format!("{rest}{indent}")
+            };
             self.wrapped(&lead, &format!("{rest}{indent}"), text);
         }
     }
@@ -147,7 +194,11 @@ impl Drawing {
 
     /// Text that continues below itself where the terminal ends.
     fn wrapped(&mut self, first: &str, rest: &str, text: &str) {
-        let room = self.style.width.saturating_sub(first.chars().count()).max(NARROW);
+        let room = self
+            .style
+            .width
+            .saturating_sub(first.chars().count())
+            .max(NARROW);
         let mut row = String::new();
         let mut lead = first;
         for word in text.split(' ') {
@@ -171,7 +222,11 @@ impl Drawing {
             Color::Yellow => 33,
             Color::Magenta => 35,
         };
-        if self.style.color { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_owned() }
+        if self.style.color {
+            format!("\u{1b}[{code}m{word}\u{1b}[0m")
+        } else {
+            word.to_owned()
+        }
     }
 }
 
@@ -179,15 +234,23 @@ impl Drawing {
 fn facts(image: &ImageVerdict) -> Vec<String> {
     let mut facts = Vec::new();
     if !image.fields.is_empty() {
-        let fields: Vec<String> = image.fields.iter().map(|field| line(field.as_str(), NAME)).collect();
+        let fields: Vec<String> = image
+            .fields
+            .iter()
+            .map(|field| line(field.as_str(), NAME))
+            .collect();
         facts.push(format!("at {}", join(&fields, ", ", NAME)));
     }
     if let Some(digest) = &image.digest {
-        let now = if image.resolved { " (what the tag points to now)" } else { "" };
+        let now = if image.resolved {
+            " (what the tag points to now)"
+        } else {
+            ""
+        };
         facts.push(format!("{}{now}", digest.short()));
     }
     if image.policies.is_empty() || image.detail.is_some() {
-        facts.push(image_sentence(image));
+        facts.push(words::image(image));
     }
     facts
 }
@@ -197,23 +260,45 @@ fn columns(image: &ImageVerdict) -> Columns {
     let authorities = || image.policies.iter().flat_map(|policy| &policy.authorities);
     let unsatisfied = authorities().filter(|authority| authority.outcome != Outcome::Satisfied);
     Columns {
-        policy: image.policies.iter().map(|policy| width(&policy.name)).max().unwrap_or(0),
-        authority: authorities().map(|authority| width(&authority.name)).max().unwrap_or(0),
-        reason: unsatisfied.map(|authority| authority.reason.as_str().len()).max().unwrap_or(0),
+        policy: image
+            .policies
+            .iter()
+            .map(|policy| width(&policy.name))
+            .max()
+            .unwrap_or(0),
+        authority: authorities()
+            .map(|authority| width(&authority.name))
+            .max()
+            .unwrap_or(0),
+        reason: unsatisfied
+            .map(|authority| authority.reason.as_str().len())
+            .max()
+            .unwrap_or(0),
     }
 }
 
 /// What draws a child, and what is drawn below it.
 fn branch(last: bool) -> (&'static str, &'static str) {
-    if last { ("└─ ", "   ") } else { ("├─ ", "│  ") }
+    if last {
+        ("└─ ", "   ")
+    } else {
+        ("├─ ", "│  ")
+    }
 }
 
 /// What a policy says itself, where its authorities do not say it.
 fn own_cause(policy: &PolicyVerdict) -> Option<String> {
-    match &policy.cause {
-        Some(Cause::Authorities) => None,
-        Some(cause) => Some(words::cause(cause, policy.reason, Wording::of(policy.outcome))),
-        None => policy.authorities.is_empty().then(|| words::policy(policy, Wording::of(policy.outcome))),
+    match (policy.outcome, &policy.cause) {
+        (Outcome::Satisfied, _) | (_, Some(Cause::Authorities)) => None,
+        (_, Some(cause)) => Some(words::cause(
+            cause,
+            policy.reason,
+            Wording::of(policy.outcome),
+        )),
+        (_, None) => policy
+            .authorities
+            .is_empty()
+            .then(|| words::policy(policy, Wording::of(policy.outcome))),
     }
 }
 

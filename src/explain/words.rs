@@ -7,11 +7,16 @@
 use super::printable::{join, line};
 use crate::evidence::Format;
 use crate::statement::PredicateType;
-use crate::verdict::{AuthorityVerdict, Cause, Class, EvidenceSummary, Outcome, PolicyVerdict, Reason, RejectedEvidence};
+use crate::verdict::{
+    AuthorityVerdict, Cause, Class, EvidenceSummary, ImageVerdict, Judgement, Outcome,
+    PolicyVerdict, Reason, RejectedEvidence,
+};
 use crate::verify::{Rejection, Signer};
 
 /// The longest sentence about one authority or policy, in bytes.
-pub(super) const SENTENCE: usize = 400;
+pub(super) const SENTENCE: usize = 480;
+/// What a predicate policy says, in bytes.
+const SAID: usize = 360;
 /// The longest single thing that somebody else chose, inside a sentence, in bytes.
 const QUOTED: usize = 200;
 
@@ -67,7 +72,9 @@ pub(super) fn meaning(reason: Reason) -> &'static str {
         Reason::RegistryMalformed => "the registry gave no answer that can be used",
         Reason::DigestMismatch => "the registry sent other bytes than asked for",
         Reason::LimitExceeded => "something is larger than its bound",
-        Reason::Deadline => "context was canceled before validation completed: the time for this request was over",
+        Reason::Deadline => {
+            "context was canceled before validation completed: the time for this request was over"
+        }
         Reason::Overloaded => "too much is being judged at this moment",
         Reason::Internal => "an internal error",
     }
@@ -75,15 +82,13 @@ pub(super) fn meaning(reason: Reason) -> &'static str {
 
 /// That something could not be judged, and why. Never *unsigned*.
 pub(super) fn could_not_judge(reason: Reason, detail: Option<&str>) -> String {
-    let what = match reason.class() {
-        Class::Unknown => meaning(reason),
+    let what = match (detail, reason.class()) {
+        (Some(detail), _) => line(detail, QUOTED),
+        (None, Class::Unknown) => meaning(reason).to_owned(),
         // An unjudged thing with another reason is a fault in folding, and must not sound like a finding.
-        Class::Admitted | Class::Violated => meaning(Reason::Internal),
+        (None, Class::Admitted | Class::Violated) => meaning(Reason::Internal).to_owned(),
     };
-    match detail {
-        Some(detail) => format!("could not judge: {what}: {}", line(detail, QUOTED)),
-        None => format!("could not judge: {what}"),
-    }
+    format!("could not judge: {what}")
 }
 
 /// Why an authority is not satisfied; where it is, by whom.
@@ -98,13 +103,40 @@ pub(super) fn authority(authority: &AuthorityVerdict, wording: Wording) -> Strin
 
 /// Why a policy is not satisfied, in one sentence: its own cause, or that of the authority which gave it its reason.
 pub(super) fn policy(policy: &PolicyVerdict, wording: Wording) -> String {
-    let deciding = policy.authorities.iter().find(|a| a.outcome == policy.outcome && a.reason == policy.reason);
+    let deciding = policy
+        .authorities
+        .iter()
+        .find(|a| a.outcome == policy.outcome && a.reason == policy.reason);
     match (policy.outcome, &policy.cause, deciding) {
-        (Outcome::Satisfied, ..) => meaning(policy.reason).to_owned(),
+        (Outcome::Satisfied, _, Some(deciding)) => satisfied(deciding),
+        (Outcome::Satisfied, _, None) => "it holds".to_owned(),
         (_, None | Some(Cause::Authorities), Some(deciding)) => authority(deciding, wording),
         (_, Some(cause), _) => self::cause(cause, policy.reason, wording),
         (Outcome::Violated, None, None) => violated(policy.reason, wording),
         (Outcome::Unknown, None, None) => could_not_judge(policy.reason, None),
+    }
+}
+
+/// What is wrong with an image that no policy is to blame for.
+pub(super) fn image(image: &ImageVerdict) -> String {
+    match (image.judgement, image_detail(image)) {
+        (Judgement::Unknown, _) => could_not_judge(image.reason, image.detail.as_deref()),
+        (Judgement::Admit | Judgement::Warn | Judgement::Deny, None) => {
+            meaning(image.reason).to_owned()
+        }
+        (_, Some(detail)) => line(&format!("{}: {detail}", meaning(image.reason)), SENTENCE),
+    }
+}
+
+/// The same without what the reason says already.
+pub(super) fn image_detail(image: &ImageVerdict) -> Option<String> {
+    let detail = image.detail.as_deref().map(|detail| line(detail, QUOTED));
+    match (image.judgement, image.reason) {
+        (Judgement::Unknown, reason) => Some(could_not_judge(reason, image.detail.as_deref())),
+        (_, Reason::TagNotPinned) => {
+            detail.map(|detail| format!("it could not be pinned: {detail}"))
+        }
+        (Judgement::Admit | Judgement::Warn | Judgement::Deny, _) => detail,
     }
 }
 
@@ -120,25 +152,57 @@ pub(super) fn cause(cause: &Cause, reason: Reason, wording: Wording) -> String {
     let text = match cause {
         Cause::NothingFound { wanted, looked } => nothing_found(wanted.as_ref(), looked, wording),
         Cause::OtherPredicates { wanted, found } => {
-            format!("{}, checked the following predicateTypes: \"{}\"", no_matching(Some(wanted)), quoted(found, ","))
+            format!(
+                "{}, checked the following predicateTypes: \"{}\"",
+                no_matching(Some(wanted)),
+                quoted(found, ",")
+            )
         }
         Cause::Rejected { wanted, rejections } => rejected(wanted.as_ref(), rejections, wording),
-        Cause::PolicyDenied { attestation, messages } => {
+        Cause::PolicyDenied {
+            attestation,
+            messages,
+        } => {
             let of = attestation.as_deref().unwrap_or("ClusterImagePolicy");
-            format!("failed evaluating rego policy for type {}: {}", line(of, QUOTED), quoted(messages, " "))
+            // The pieces are one sentence: cut at its end, never in front of what the policy has to say.
+            let said: Vec<String> = messages
+                .iter()
+                .take(64)
+                .map(|message| line(message, SAID))
+                .collect();
+            format!(
+                "failed evaluating rego policy for type {}: {}",
+                line(of, 64),
+                line(&said.join(" "), SAID)
+            )
         }
-        Cause::StaticDeny { message } => format!("disallowed by static policy: {}", line(message, QUOTED)),
-        Cause::NoAuthorities => "it has neither authorities nor a policy of its own, so nothing can satisfy it".to_owned(),
+        Cause::StaticDeny { message } => {
+            format!("disallowed by static policy: {}", line(message, QUOTED))
+        }
+        Cause::NoAuthorities => {
+            "it has neither authorities nor a policy of its own, so nothing can satisfy it"
+                .to_owned()
+        }
         Cause::Authorities => "none of its authorities is satisfied".to_owned(),
         Cause::Unavailable { detail } => could_not_judge(reason, Some(detail)),
-        Cause::PolicyInvalid { problems } => could_not_judge(reason, Some(&quoted(problems, "; "))),
+        Cause::PolicyInvalid { problems } => {
+            format!(
+                "could not judge: {}: {}",
+                meaning(Reason::PolicyInvalid),
+                quoted(problems, "; ")
+            )
+        }
     };
     line(&text, SENTENCE)
 }
 
 fn nothing_found(wanted: Option<&PredicateType>, looked: &[Format], wording: Wording) -> String {
     let places: Vec<&str> = looked.iter().map(|format| format.as_str()).collect();
-    let looked = if places.is_empty() { String::new() } else { format!(" (looked at {})", places.join(", ")) };
+    let looked = if places.is_empty() {
+        String::new()
+    } else {
+        format!(" (looked at {})", places.join(", "))
+    };
     match (wording, wanted) {
         (Wording::Unjudged, _) => format!("nothing there{looked}"),
         (Wording::Upstream, None) => format!("no signatures found{looked}"),
@@ -150,29 +214,46 @@ fn nothing_found(wanted: Option<&PredicateType>, looked: &[Format], wording: Wor
 fn no_matching(wanted: Option<&PredicateType>) -> String {
     match wanted {
         None => "no matching signatures".to_owned(),
-        Some(wanted) => format!("no matching attestations with type {}", line(wanted.written(), QUOTED)),
+        Some(wanted) => format!(
+            "no matching attestations with type {}",
+            line(wanted.written(), QUOTED)
+        ),
     }
 }
 
-fn rejected(wanted: Option<&PredicateType>, rejections: &[RejectedEvidence], wording: Wording) -> String {
-    let mut text = match wording {
+fn rejected(
+    wanted: Option<&PredicateType>,
+    rejections: &[RejectedEvidence],
+    wording: Wording,
+) -> String {
+    let found = match wording {
         Wording::Upstream => format!("{}: {} found", no_matching(wanted), rejections.len()),
         Wording::Unjudged => format!("{} found", rejections.len()),
     };
-    if let Some(first) = rejections.first().map(|first| rejection(&first.rejection)) {
-        let others = rejections.iter().filter(|other| rejection(&other.rejection) != first).count();
-        text.push_str(", ");
-        text.push_str(&first);
-        if others > 0 {
-            text.push_str(&format!("; {others} for other reasons"));
-        }
+    let Some(first) = rejections.first().map(|first| rejection(&first.rejection)) else {
+        return found;
+    };
+    match rejections
+        .iter()
+        .filter(|other| rejection(&other.rejection) != first)
+        .count()
+    {
+        0 => format!("{found}, {first}"),
+        others => format!(
+            "{found}, {} {first}, {others} for other reasons",
+            rejections.len() - others
+        ),
     }
-    text
 }
 
 /// One rejected piece of evidence, with where it was found.
 pub(super) fn piece(rejected: &RejectedEvidence) -> String {
-    format!("{} {}: {}", rejected.format, rejected.digest.short(), rejection(&rejected.rejection))
+    format!(
+        "{} {}: {}",
+        rejected.format,
+        rejected.digest.short(),
+        rejection(&rejected.rejection)
+    )
 }
 
 fn rejection(rejection: &Rejection) -> String {
@@ -180,17 +261,38 @@ fn rejection(rejection: &Rejection) -> String {
         Rejection::Undecodable(error) => format!("unreadable: {error}"),
         Rejection::NotASignature => "an attestation, which is not a signature".to_owned(),
         Rejection::NotAnAttestation => "a signature, which is not an attestation".to_owned(),
-        Rejection::WrongKey { wanted } => format!("by another key (the policy has {})", wanted.short()),
-        Rejection::PayloadType { found } => {
-            format!("invalid payloadType {}, expected application/vnd.in-toto+json", line(found, 64))
+        Rejection::WrongKey { wanted } => {
+            format!("by another key (the policy has {})", wanted.short())
         }
-        Rejection::MalformedPayload { detail } => format!("by the right key, but the payload is unreadable: {detail}"),
-        Rejection::PayloadKind { found } => format!("by the right key, but of type {}, which is no image signature", line(found, 64)),
-        Rejection::MalformedStatement(error) => format!("by the right key, but the statement is unreadable: {error}"),
+        Rejection::PayloadType { found } => {
+            format!(
+                "invalid payloadType {}, expected application/vnd.in-toto+json",
+                line(found, 64)
+            )
+        }
+        Rejection::MalformedPayload { detail } => {
+            format!("by the right key, but the payload is unreadable: {detail}")
+        }
+        Rejection::PayloadKind { found } => format!(
+            "by the right key, but of type {}, which is no image signature",
+            line(found, 64)
+        ),
+        Rejection::MalformedStatement(error) => {
+            format!("by the right key, but the statement is unreadable: {error}")
+        }
         Rejection::SubjectMismatch { expected, found } => {
             // The claim comes first: where its list is long, what it should have been must not be cut away.
-            let about = quoted(&found.iter().map(|found| line(found, 80)).collect::<Vec<_>>(), ", ");
-            format!("by the right key, but about another image: invalid or missing digest in claim: not {}, but {about}", expected.short())
+            let about = quoted(
+                &found
+                    .iter()
+                    .map(|found| line(found, 80))
+                    .collect::<Vec<_>>(),
+                ", ",
+            );
+            format!(
+                "by the right key, but about another image: invalid or missing digest in claim: not {}, but {about}",
+                expected.short()
+            )
         }
     };
     line(&text, QUOTED + 80)
@@ -201,13 +303,25 @@ fn satisfied(authority: &AuthorityVerdict) -> String {
     match authority.evidence.first() {
         None => meaning(Reason::StaticPass).to_owned(),
         Some(first) if authority.evidence.len() == 1 => vouched(first),
-        Some(first) => format!("{} (and {} more)", vouched(first), authority.evidence.len() - 1),
+        Some(first) => format!(
+            "{} (and {} more)",
+            vouched(first),
+            authority.evidence.len() - 1
+        ),
     }
 }
 
 fn vouched(evidence: &EvidenceSummary) -> String {
-    let what = evidence.predicate_type.as_ref().map_or("signed".to_owned(), |t| format!("attested {}", line(t, 80)));
-    format!("{what} by {} ({} {})", signer(&evidence.signer), evidence.format, evidence.digest.short())
+    let what = evidence
+        .predicate_type
+        .as_ref()
+        .map_or("signed".to_owned(), |t| format!("attested {}", line(t, 80)));
+    format!(
+        "{what} by {} ({} {})",
+        signer(&evidence.signer),
+        evidence.format,
+        evidence.digest.short()
+    )
 }
 
 fn signer(signer: &Signer) -> String {
@@ -218,6 +332,10 @@ fn signer(signer: &Signer) -> String {
 
 /// Texts of others, each on one line, counted where there are too many.
 fn quoted(texts: &[String], separator: &str) -> String {
-    let lines: Vec<String> = texts.iter().take(64).map(|text| line(text, QUOTED)).collect();
+    let lines: Vec<String> = texts
+        .iter()
+        .take(64)
+        .map(|text| line(text, QUOTED))
+        .collect();
     join(&lines, separator, QUOTED + 40)
 }
