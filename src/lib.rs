@@ -35,6 +35,9 @@
 
 pub mod adapters;
 pub mod api;
+pub mod app;
+pub mod cli;
+pub mod config;
 pub mod decide;
 pub mod demo;
 pub mod evidence;
@@ -44,7 +47,9 @@ pub mod image;
 pub mod limits;
 pub mod policy;
 pub mod predicate_policy;
+pub mod server;
 pub mod statement;
+pub mod telemetry;
 pub mod trust;
 pub mod verdict;
 pub mod verify;

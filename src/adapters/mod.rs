@@ -4,6 +4,8 @@
 //! pure modules work on, within bounds, and reports what it could not read: never an empty value
 //! instead of an unreadable one.
 
+pub mod certs;
 pub mod credentials;
 pub mod files;
+pub mod metrics;
 pub mod oci;

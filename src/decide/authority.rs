@@ -53,86 +53,33 @@ pub(super) async fn judge(
     image: &PinnedImage,
     scope: &Scope<'_>,
 ) -> (AuthorityVerdict, Found) {
-    let (kind, wanted, reason, answer) = match &authority.kind {
+    let (kind, wanted, admits_as, (answer, inputs)) = match &authority.kind {
         AuthorityKind::Static(action) => (
             verdict::AuthorityKind::Static,
             None,
             Reason::StaticPass,
-            fixed(action),
+            (fixed(action), Vec::new()),
         ),
         AuthorityKind::Signed(signed) => {
             let Requirement::Key(key) = &signed.requirement;
-            (
-                verdict::AuthorityKind::Key,
-                Some(key.fingerprint()),
-                Reason::Satisfied,
-                signed_by(judge, signed, image, scope).await,
-            )
+            let answered = signed_by(judge, signed, image, scope).await;
+            (verdict::AuthorityKind::Key, Some(key.fingerprint()), Reason::Satisfied, answered)
         }
     };
-    let blank = AuthorityVerdict {
-        name: Arc::clone(&authority.name),
-        kind,
-        wanted,
-        outcome: Outcome::Unknown,
-        reason,
-        cause: None,
-        evidence: Vec::new(),
-        rego: None,
-    };
-    match answer {
-        Answer::Satisfied {
-            evidence,
-            rego,
-            authority_match,
-        } => {
-            let verdict = AuthorityVerdict {
-                outcome: Outcome::Satisfied,
-                evidence,
-                rego,
-                ..blank
-            };
-            (
-                verdict,
-                Found {
-                    authority_match: Some(authority_match),
-                },
-            )
+    let (outcome, reason, cause, evidence, rego, authority_match) = match answer {
+        Answer::Satisfied { evidence, rego, authority_match } => {
+            (Outcome::Satisfied, admits_as, None, evidence, rego, Some(authority_match))
         }
-        Answer::Violated {
-            reason,
-            cause,
-            rego,
-        } => {
-            let verdict = AuthorityVerdict {
-                outcome: Outcome::Violated,
-                reason,
-                cause: Some(cause),
-                rego,
-                ..blank
-            };
-            (
-                verdict,
-                Found {
-                    authority_match: None,
-                },
-            )
+        Answer::Violated { reason, cause, rego } => {
+            (Outcome::Violated, reason, Some(cause), Vec::new(), rego, None)
         }
         Answer::Unknown { reason, cause } => {
-            let verdict = AuthorityVerdict {
-                outcome: Outcome::Unknown,
-                reason,
-                cause: Some(cause),
-                ..blank
-            };
-            (
-                verdict,
-                Found {
-                    authority_match: None,
-                },
-            )
+            (Outcome::Unknown, reason, Some(cause), Vec::new(), None, None)
         }
-    }
+    };
+    let name = Arc::clone(&authority.name);
+    let verdict = AuthorityVerdict { name, kind, wanted, outcome, reason, cause, evidence, rego, inputs };
+    (verdict, Found { authority_match })
 }
 
 fn fixed(action: &StaticAction) -> Answer {
@@ -160,14 +107,14 @@ async fn signed_by(
     signed: &SignedBy,
     image: &PinnedImage,
     scope: &Scope<'_>,
-) -> Answer {
+) -> (Answer, Vec<Arc<str>>) {
     let answer = match &signed.wanted {
-        Wanted::Signature => signatures(judge, signed, image, scope).await,
+        Wanted::Signature => signatures(judge, signed, image, scope).await.map(|answer| (answer, Vec::new())),
         Wanted::Attestations(rules) => attestations(judge, signed, rules, image, scope).await,
     };
-    answer.unwrap_or_else(|error| Answer::Unknown {
-        reason: unavailable::reason(&error),
-        cause: unavailable::cause(&error),
+    answer.unwrap_or_else(|error| {
+        let (reason, cause) = (unavailable::reason(&error), unavailable::cause(&error));
+        (Answer::Unknown { reason, cause }, Vec::new())
     })
 }
 
@@ -246,7 +193,7 @@ async fn attestations(
     rules: &[AttestationRule],
     image: &PinnedImage,
     scope: &Scope<'_>,
-) -> Result<Answer, FetchError> {
+) -> Result<(Answer, Vec<Arc<str>>), FetchError> {
     let types: BTreeSet<&str> = rules.iter().map(|rule| rule.predicate_type.uri()).collect();
     let wanted = WantedEvidence::Attestations(types.into_iter().map(str::to_owned).collect());
     let gathered = gather(judge, signed, &wanted, image, scope).await?;
@@ -271,7 +218,8 @@ async fn attestations(
         passed_over: gathered.passed_over,
         looked: gathered.looked,
     };
-    Ok(all_rules(judge, rules, &pool, scope).await)
+    let inputs = pool.inputs(rules);
+    Ok((all_rules(judge, rules, &pool, scope).await, inputs))
 }
 
 /// What there is to satisfy rules with.
@@ -395,7 +343,7 @@ async fn passes(
     let Some(program) = &rule.program else {
         return Ok(Decision::Pass);
     };
-    let input = Arc::from(attestation.value().statement.json());
+    let input = Arc::clone(attestation.value().statement.json());
     judge
         .rego
         .evaluate(program, input, allowance, scope.access.deadline)
@@ -411,6 +359,14 @@ fn attestation_entry(verified: &Verified<Attestation>, predicate_type: &Predicat
 }
 
 impl Pool {
+    /// The verified statements that the rules look at, as they were signed.
+    fn inputs(&self, rules: &[AttestationRule]) -> Vec<Arc<str>> {
+        let statements = self.verified.iter().map(|verified| &verified.value().statement);
+        let wanted = |predicate_type: &str| rules.iter().any(|rule| rule.predicate_type.uri() == predicate_type);
+        let wanted = statements.filter(|statement| wanted(statement.predicate_type()));
+        wanted.map(|statement| Arc::clone(statement.json())).collect()
+    }
+
     /// Why no verified attestation of the rule's type is there.
     fn nothing_for(&self, rule: &AttestationRule) -> Answer {
         let mut others: BTreeSet<String> = self

@@ -10,8 +10,8 @@
 mod predicate_type;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::Deserialize;
 
 pub use predicate_type::PredicateType;
@@ -26,7 +26,7 @@ pub struct Statement {
     version: StatementVersion,
     predicate_type: String,
     subjects: Vec<Subject>,
-    text: Text,
+    text: Arc<str>,
 }
 
 /// The `_type` of a statement. Others are refused.
@@ -78,10 +78,6 @@ pub enum MalformedStatement {
     },
 }
 
-/// JSON text that is known to be UTF-8.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Text(Bytes);
-
 #[derive(Deserialize)]
 struct Wire {
     #[serde(rename = "_type")]
@@ -98,8 +94,9 @@ impl Statement {
     ///
     /// # Errors
     /// See [`MalformedStatement`]. A statement that cannot be read never counts as one that says nothing (CVE-2026-39395).
-    pub fn parse(payload: &Bytes, limits: &EvidenceLimits) -> Result<Self, MalformedStatement> {
+    pub fn parse(payload: &[u8], limits: &EvidenceLimits) -> Result<Self, MalformedStatement> {
         let value = parse_strict(payload, limits.json_depth)?;
+        let text = std::str::from_utf8(payload).map_err(|e| JsonError::Syntax(e.to_string()))?;
         let wire: Wire =
             serde_json::from_value(value).map_err(|e| MalformedStatement::Shape(e.to_string()))?;
         let version =
@@ -120,7 +117,7 @@ impl Statement {
             version,
             predicate_type: wire.predicate_type,
             subjects,
-            text: Text(payload.clone()),
+            text: Arc::from(text),
         })
     }
 
@@ -151,9 +148,8 @@ impl Statement {
     }
 
     /// The statement as it was signed, byte for byte.
-    pub fn json(&self) -> &str {
-        // `parse` reads the bytes as JSON, which is UTF-8; a text that is not would have been refused there.
-        std::str::from_utf8(&self.text.0).unwrap_or_default()
+    pub fn json(&self) -> &Arc<str> {
+        &self.text
     }
 }
 
@@ -175,8 +171,7 @@ mod tests {
     use crate::limits::Limits;
 
     fn parse(text: &str) -> Result<Statement, MalformedStatement> {
-        Statement::parse(
-            &Bytes::copy_from_slice(text.as_bytes()),
+        Statement::parse(text.as_bytes(),
             &Limits::default().evidence,
         )
     }

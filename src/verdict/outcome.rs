@@ -90,6 +90,8 @@ pub struct AuthorityVerdict {
     pub evidence: Vec<EvidenceSummary>,
     /// What its policies over attestations answered, where it has such.
     pub rego: Option<RegoResult>,
+    /// What those policies were given: verified statements of the types it wants, as they were signed.
+    pub inputs: Vec<Arc<str>>,
 }
 
 /// One piece of verified evidence.

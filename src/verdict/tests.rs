@@ -16,6 +16,7 @@ fn authority(outcome: Outcome, reason: Reason) -> AuthorityVerdict {
         cause: None,
         evidence: Vec::new(),
         rego: None,
+        inputs: Vec::new(),
     }
 }
 
@@ -28,6 +29,7 @@ fn policy(mode: Mode, outcome: Outcome, reason: Reason) -> PolicyVerdict {
         cause: None,
         authorities: Vec::new(),
         rego: None,
+        inputs: Vec::new(),
     }
 }
 

@@ -47,6 +47,7 @@ pub(crate) fn authority(name: &str, reason: Reason, cause: Option<Cause>) -> Aut
         cause,
         evidence,
         rego: None,
+        inputs: Vec::new(),
     }
 }
 
@@ -115,6 +116,7 @@ pub(crate) fn policy(name: &str, mode: Mode, authorities: Vec<AuthorityVerdict>)
         cause,
         authorities,
         rego: None,
+        inputs: Vec::new(),
     }
 }
 
@@ -133,6 +135,7 @@ pub(crate) fn policy_caused(name: &str, reason: Reason, cause: Cause) -> PolicyV
         cause: Some(cause),
         authorities: Vec::new(),
         rego: None,
+        inputs: Vec::new(),
     }
 }
 
