@@ -198,7 +198,7 @@ pub(super) static TABLE: &[Builtin] = &[
         &[S | A | T, S | A | T],
         cost::any_affix,
     ),
-    capped("strings.count", &[S, S], cost::strings_count),
+    capped("strings.count", &[S, S], cost::index_of),
     capped("strings.replace_n", &[O, S], cost::replace_n),
     capped("strings.reverse", &[S], cost::text_x3),
     capped("substring", &[S, N, N], cost::text_x3),

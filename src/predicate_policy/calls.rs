@@ -17,8 +17,8 @@ const PACKAGE: [&str; 2] = ["data", "sigstore"];
 /// The rule that is asked.
 const QUERY: &str = "isCompliant";
 /// How deep evaluation may nest, in statements and expressions along the deepest chain of calls.
-/// A stack of one mebibyte has room for several times as many.
-const DEPTH: usize = 600;
+/// The worst shapes fill a stack of one mebibyte at 480; threads have two by default.
+const DEPTH: usize = 300;
 /// Most rules.
 const RULES: usize = 2000;
 
@@ -290,7 +290,7 @@ impl Name {
                             .extend(path.filter(|path| is_function_path(path)));
                     }
                 }
-                Node::Expr(_) | Node::Declared(_) | Node::Pattern(_) => {}
+                Node::Expr(_) | Node::Declared(_) | Node::Pattern(_) | Node::Statement(_) => {}
             }
             true
         });
@@ -325,7 +325,7 @@ fn locals<'a>(rule: &'a Rule, source: &'a str) -> HashSet<&'a str> {
             Node::Pattern(pattern) => pattern.variables(&mut |name| {
                 locals.insert(name);
             }),
-            Node::Expr(_) | Node::With(_) => {}
+            Node::Expr(_) | Node::With(_) | Node::Statement(_) => {}
         }
         true
     });

@@ -8,8 +8,8 @@ use regorus::Value;
 use super::lexical::{is_small_number, json_memory};
 use super::measure::{Size, length, measure};
 
-/// Most nodes or bytes of one argument that is gone through as a whole.
-const TREE: u64 = 32 * 1024 * 1024;
+/// Most bytes of one argument that is gone through as a whole.
+const TREE: u64 = 64 * 1024 * 1024;
 /// Longest regular expression or glob, in bytes.
 const PATTERN: u64 = 8 * 1024;
 /// What an element of an array, set or object takes in memory, counted allocations included.
@@ -222,14 +222,6 @@ pub(super) fn index_of_n(args: &[Value]) -> Bound {
         },
         Undefined => Undefined,
     }
-}
-
-/// As [`index_of`]; an empty needle has no value here.
-pub(super) fn strings_count(args: &[Value]) -> Bound {
-    if text(args, 1).is_empty() {
-        return Undefined;
-    }
-    index_of(args)
 }
 
 /// Every text is tried with every affix.

@@ -62,6 +62,7 @@ pub(super) enum Head {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Assign {
+    pub(super) span: Span,
     pub(super) value: Expr,
 }
 
@@ -143,7 +144,6 @@ pub(super) enum Expr {
         items: Vec<Expr>,
     },
     Object {
-        span: Span,
         fields: Vec<(Span, Expr, Expr)>,
     },
     ArrayCompr {
@@ -195,6 +195,7 @@ pub(super) enum Expr {
         rhs: Box<Expr>,
     },
     AssignExpr {
+        span: Span,
         op: AssignOp,
         lhs: Box<Expr>,
         rhs: Box<Expr>,
@@ -216,6 +217,8 @@ pub(super) enum Node<'a> {
     Pattern(&'a Expr),
     /// A `with` modifier; its replacement is passed as an expression too.
     With(&'a With),
+    /// A statement, before what is in it.
+    Statement(&'a Statement),
 }
 
 impl Rule {
@@ -230,6 +233,20 @@ impl Rule {
         }
     }
 
+    /// Whether the rule is one that only appears when v1 is read as v0: nothing but a name, or
+    /// named like the keywords of v1.
+    pub(super) fn is_misread_v1(&self) -> bool {
+        let is_bare = match self {
+            Self::Spec {
+                head: Head::Compr { assign: None, .. } | Head::Func { assign: None, .. },
+                bodies,
+            } => bodies.is_empty(),
+            Self::Spec { .. } | Self::Default { .. } => false,
+        };
+        let name = self.name().path();
+        is_bare || matches!(name.first(), Some(&("if" | "contains" | "every" | "in")))
+    }
+
     /// The arguments, when the rule is a function.
     pub(super) fn arguments(&self) -> Option<&[Expr]> {
         match self {
@@ -242,32 +259,34 @@ impl Rule {
         }
     }
 
+    /// The values that the rule assigns to its name.
+    pub(super) fn assigns(&self) -> impl Iterator<Item = &Assign> {
+        let (head, bodies): (Option<&Assign>, &[Body]) = match self {
+            Self::Default { .. } => (None, &[]),
+            Self::Spec { head, bodies } => match head {
+                Head::Compr { assign, .. } | Head::Func { assign, .. } => (assign.as_ref(), bodies),
+                Head::Set { .. } => (None, bodies),
+            },
+        };
+        head.into_iter()
+            .chain(bodies.iter().filter_map(|body| body.assign.as_ref()))
+    }
+
     /// Everything that is evaluated, outside of queries.
     fn expressions(&self) -> Vec<&Expr> {
+        let mut found: Vec<&Expr> = self.assigns().map(|assign| &assign.value).collect();
         match self {
-            Self::Default { value, .. } => vec![value],
-            Self::Spec { head, bodies } => {
-                let head = match head {
-                    Head::Compr { refr, assign } => {
-                        let mut found = refr.indices();
-                        found.extend(assign.as_ref().map(|assign| &assign.value));
-                        found
-                    }
-                    Head::Set { refr, key } => {
-                        let mut found = refr.indices();
-                        found.extend(key);
-                        found
-                    }
-                    Head::Func { assign, .. } => {
-                        assign.iter().map(|assign| &assign.value).collect()
-                    }
-                };
-                let bodies = bodies.iter().filter_map(|body| body.assign.as_ref());
-                head.into_iter()
-                    .chain(bodies.map(|assign| &assign.value))
-                    .collect()
-            }
+            Self::Default { value, .. } => found.push(value),
+            Self::Spec { head, .. } => match head {
+                Head::Compr { refr, .. } => found.extend(refr.indices()),
+                Head::Set { refr, key } => {
+                    found.extend(refr.indices());
+                    found.extend(key);
+                }
+                Head::Func { .. } => {}
+            },
         }
+        found
     }
 
     fn queries(&self) -> impl Iterator<Item = &Query> {
@@ -301,6 +320,7 @@ impl Rule {
 impl Query {
     fn walk<'a>(&'a self, visit: &mut impl FnMut(Node<'a>) -> bool) {
         for statement in &self.stmts {
+            visit(Node::Statement(statement));
             match &statement.literal {
                 Literal::SomeVars { vars } => {
                     for span in vars {
@@ -505,13 +525,25 @@ impl Expr {
         )
     }
 
+    /// An array, set or object that is put together here.
+    pub(super) fn is_composite(&self) -> bool {
+        matches!(
+            self,
+            Self::Array { .. }
+                | Self::Set { .. }
+                | Self::Object { .. }
+                | Self::ArrayCompr { .. }
+                | Self::SetCompr { .. }
+                | Self::ObjectCompr { .. }
+        )
+    }
+
     /// Where the expression stands, if the engine says so exactly.
     pub(super) fn exact_span(&self) -> Option<Span> {
         match self {
             Self::Var { span, .. }
             | Self::Array { span, .. }
             | Self::Set { span, .. }
-            | Self::Object { span, .. }
             | Self::ArrayCompr { span, .. }
             | Self::SetCompr { span, .. }
             | Self::ObjectCompr { span, .. }
@@ -525,6 +557,7 @@ impl Expr {
             | Self::Number {}
             | Self::Bool {}
             | Self::Null {}
+            | Self::Object { .. }
             | Self::UnaryExpr { .. }
             | Self::BoolExpr { .. }
             | Self::AssignExpr { .. }
