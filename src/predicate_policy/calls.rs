@@ -109,7 +109,7 @@ impl Graph {
         if name == "print" {
             return Ok(None);
         }
-        let Some((index, builtin)) = self.find(&call.path) else {
+        let Some((index, builtin)) = find(&name) else {
             return Err(CompileError::UnknownFunction { name });
         };
         refuse(builtin)?;
@@ -129,14 +129,10 @@ impl Graph {
         if self.rules.contains_key(path) {
             return Ok(None);
         }
-        match self.find(path) {
+        match find(&spoken(path)) {
             Some((index, builtin)) => refuse(builtin).map(|()| Some(index)),
             None => Ok(None),
         }
-    }
-
-    fn find(&self, path: &Path) -> Option<(usize, &'static super::builtins::Builtin)> {
-        find(&spoken(path))
     }
 
     /// Refuses cycles and chains that nest too deeply. The walk keeps its own stack.
@@ -286,8 +282,7 @@ impl Name {
                 Node::With(with) => {
                     for side in [&with.refr, &with.r#as] {
                         let path = absolute(&side.path());
-                        self.replaced
-                            .extend(path.filter(|path| is_function_path(path)));
+                        self.replaced.extend(path.filter(is_function_path));
                     }
                 }
                 Node::Expr(_) | Node::Declared(_) | Node::Pattern(_) | Node::Statement(_) => {}

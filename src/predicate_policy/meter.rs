@@ -4,6 +4,7 @@
 //! swallow the error of an extension (another rule for the same function may still have a value),
 //! so a meter stays tripped: whatever the evaluation answers then, it is a budget error.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use regorus::{Engine, Value};
@@ -132,7 +133,7 @@ impl Meter {
     ) -> Result<Value, Exhausted> {
         let mut text = text.to_owned();
         for (old, new) in pairs {
-            let bytes = cost::replaced_len(&text, old, new);
+            let bytes = cost::text::replaced_len(&text, old, new);
             self.charge(name, Bound::Work { bytes, steps: 0 })?;
             text = text.replace(old, new);
         }
@@ -190,11 +191,7 @@ pub(super) fn builtins_engine(used: &[usize]) -> anyhow::Result<Engine> {
             let args: Vec<_> = (0..builtin.arity)
                 .map(|at| format!("input[{at}]"))
                 .collect();
-            source.push_str(&format!(
-                "b{index} := {}({})\n",
-                builtin.name,
-                args.join(", ")
-            ));
+            writeln!(source, "b{index} := {}({})", builtin.name, args.join(", "))?;
         }
     }
     let mut engine = Engine::new();

@@ -268,12 +268,12 @@ fn syntax_of(engine: &Engine) -> Result<syntax::Module, CompileError> {
         .ok_or_else(|| unsound("no policy"))
 }
 
-fn unsound(message: impl ToString) -> CompileError {
+fn unsound(message: impl fmt::Display) -> CompileError {
     let message = message.to_string().trim().to_owned();
     CompileError::Unsound { message }
 }
 
-fn internal(error: impl ToString) -> EvalError {
+fn internal(error: impl fmt::Display) -> EvalError {
     let message = error.to_string();
     EvalError::Internal { message }
 }
