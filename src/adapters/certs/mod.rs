@@ -1,0 +1,80 @@
+//! The certificate that the webhook shows: from files that somebody else renews, or made and renewed here.
+//!
+//! *In*: two PEM files, or names to issue for. *Out*: a [`ServingCertificate`] that every handshake asks, and a task that keeps it
+//! fresh. Renewing swaps what is in memory: no restart, no handshake that fails. What is half-written, does not belong together or
+//! has expired never replaces a pair that works.
+
+mod error;
+mod files;
+mod generated;
+mod validity;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+pub use error::CertificateError;
+pub use files::{CertificateFiles, FileWatch};
+pub use generated::{Authority, Renewal, generate};
+
+/// A certificate with the key that belongs to it.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    certified: Arc<CertifiedKey>,
+    not_after: Timestamp,
+}
+
+/// The pair that is shown to the next handshake.
+#[derive(Debug)]
+pub struct ServingCertificate(ArcSwap<Pair>);
+
+// === impl Pair ===
+
+impl Pair {
+    /// Holds that key and certificate belong together and that the certificate has not expired at `now`.
+    fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>, now: Timestamp) -> Result<Self, CertificateError> {
+        let leaf = chain.first().ok_or(CertificateError::NoCertificate)?;
+        let not_after = validity::not_after(leaf).map_err(|source| CertificateError::Unreadable { source })?;
+        if not_after < now {
+            return Err(CertificateError::Expired { not_after, now });
+        }
+        let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+            .map_err(|source| CertificateError::Mismatch { source })?;
+        Ok(Self { certified: Arc::new(certified), not_after })
+    }
+
+    /// When the certificate expires.
+    pub fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
+}
+
+// === impl ServingCertificate ===
+
+impl ServingCertificate {
+    /// Shows this pair.
+    pub fn new(pair: Pair) -> Self {
+        Self(ArcSwap::from_pointee(pair))
+    }
+
+    /// Shows this pair from now on. Connections that are open stay as they are.
+    pub fn replace(&self, pair: Pair) {
+        self.0.store(Arc::new(pair));
+    }
+
+    /// When the certificate that is shown expires.
+    pub fn not_after(&self) -> Timestamp {
+        self.0.load().not_after
+    }
+}
+
+impl ResolvesServerCert for ServingCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.load().certified))
+    }
+}

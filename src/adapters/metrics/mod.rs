@@ -1,0 +1,201 @@
+//! What Prometheus may ask.
+//!
+//! Every label is a word of a closed set of ours. Names of images, policies and namespaces, messages and paths are chosen by
+//! others, and each new one would be a new series for ever (T-42, CVE-2026-49835).
+
+mod labels;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::verdict::{Judgement, Reason};
+use crate::workload::Operation;
+
+pub use labels::{RegistryOutcome, RegistryRequest};
+
+use labels::{AdmissionLabels, CallLabels, ImageLabels, LoadLabels, PolicyLabels, RegistryLabels, Word};
+
+/// Upper ends of the histogram of admissions, in seconds: from what memory answers to the longest timeout of a webhook.
+const SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    admission_requests: Family<AdmissionLabels, Counter>,
+    admission_duration: Histogram,
+    admission_in_flight: Gauge,
+    refused_calls: Family<CallLabels, Counter>,
+    image_verdicts: Family<ImageLabels, Counter>,
+    registry_requests: Family<RegistryLabels, Counter>,
+    panics: Counter,
+    policies: Family<PolicyLabels, Gauge>,
+    certificate_not_after: Gauge,
+    certificate_loads: Family<LoadLabels, Counter>,
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// All metrics, at zero.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("vouchsafe"),
+            admission_requests: Family::default(),
+            admission_duration: Histogram::new(SECONDS),
+            admission_in_flight: Gauge::default(),
+            refused_calls: Family::default(),
+            image_verdicts: Family::default(),
+            registry_requests: Family::default(),
+            panics: Counter::default(),
+            policies: Family::default(),
+            certificate_not_after: Gauge::default(),
+            certificate_loads: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    /// Counters get `_total` and units their suffix when they are written.
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("admission_requests", "Reviews that were answered", self.admission_requests.clone());
+        registry.register_with_unit(
+            "admission_duration",
+            "From the head of a review to its answer",
+            Unit::Seconds,
+            self.admission_duration.clone(),
+        );
+        registry.register("admission_in_flight", "Calls that are being answered", self.admission_in_flight.clone());
+        registry.register("admission_refused", "Calls that were no readable review, by HTTP status", self.refused_calls.clone());
+        registry.register("image_verdicts", "Images that were judged", self.image_verdicts.clone());
+        registry.register("registry_requests", "Requests to registries and their token services", self.registry_requests.clone());
+        registry.register("panics", "Judgements that panicked; each was answered as a denial", self.panics.clone());
+        registry.register("policies", "Policies in force", self.policies.clone());
+        registry.register_with_unit(
+            "cert_not_after",
+            "When the serving certificate expires, since 1970",
+            Unit::Seconds,
+            self.certificate_not_after.clone(),
+        );
+        registry.register("cert_loads", "Serving certificates that were renewed or refused", self.certificate_loads.clone());
+    }
+
+    /// A review was answered. `operation` is `None` where the review was not read.
+    pub fn admission(&self, operation: Option<Operation>, verdict: Judgement, reason: Reason, took: Duration) {
+        let operation = labels::operation(operation);
+        let labels = AdmissionLabels { operation, verdict: Word(verdict.as_str()), reason: Word(reason.as_str()) };
+        self.admission_requests.get_or_create(&labels).inc();
+        self.admission_duration.observe(took.as_secs_f64());
+    }
+
+    /// A call was refused with this HTTP status.
+    pub fn refused(&self, status: http::StatusCode) {
+        self.refused_calls.get_or_create(&CallLabels { status: labels::status(status) }).inc();
+    }
+
+    /// A call began.
+    pub fn admission_began(&self) {
+        self.admission_in_flight.inc();
+    }
+
+    /// A call that began has ended.
+    pub fn admission_ended(&self) {
+        self.admission_in_flight.dec();
+    }
+
+    /// An image was judged.
+    pub fn image_verdict(&self, reason: Reason) {
+        self.image_verdicts.get_or_create(&ImageLabels { reason: Word(reason.as_str()) }).inc();
+    }
+
+    /// A registry, or the token service of one, was asked.
+    pub fn registry_request(&self, request: RegistryRequest, outcome: RegistryOutcome) {
+        let labels = RegistryLabels { class: Word(request.as_str()), outcome: Word(outcome.as_str()) };
+        self.registry_requests.get_or_create(&labels).inc();
+    }
+
+    /// A judgement panicked.
+    pub fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    /// How many policies are in force, and how many of them cannot be evaluated and deny what they match.
+    pub fn policies(&self, loaded: usize, broken: usize) {
+        let set = |state, count: usize| {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.policies.get_or_create(&PolicyLabels { state: Word(state) }).set(count);
+        };
+        set("loaded", loaded);
+        set("broken", broken);
+    }
+
+    /// When the certificate that is served expires.
+    pub fn certificate_not_after(&self, not_after: Timestamp) {
+        self.certificate_not_after.set(not_after.as_second());
+    }
+
+    /// A new certificate is served, or was refused and the old one is kept.
+    pub fn certificate_loaded(&self, served: bool) {
+        let outcome = Word(if served { "served" } else { "refused" });
+        self.certificate_loads.get_or_create(&LoadLabels { outcome }).inc();
+    }
+
+    /// All metrics as OpenMetrics text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string fails only if a metric refuses to be written, and then the rest is still true.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_the_names_and_labels_that_dashboards_use() {
+        let metrics = Metrics::new();
+        metrics.admission(Some(Operation::Create), Judgement::Deny, Reason::Unsigned, Duration::from_millis(3));
+        metrics.admission(None, Judgement::Unknown, Reason::Overloaded, Duration::from_millis(3));
+        metrics.admission_began();
+        metrics.refused(http::StatusCode::PAYLOAD_TOO_LARGE);
+        metrics.image_verdict(Reason::Satisfied);
+        metrics.registry_request(RegistryRequest::Manifest, RegistryOutcome::NotFound);
+        metrics.panicked();
+        metrics.policies(3, 1);
+        metrics.certificate_not_after(Timestamp::from_second(4_000_000_000).unwrap());
+        metrics.certificate_loaded(false);
+        let text = metrics.encode();
+        for line in [
+            r#"vouchsafe_admission_requests_total{operation="create",verdict="deny",reason="unsigned"} 1"#,
+            r#"vouchsafe_admission_requests_total{operation="none",verdict="unknown",reason="overloaded"} 1"#,
+            "vouchsafe_admission_duration_seconds_count 2",
+            "vouchsafe_admission_in_flight 1",
+            r#"vouchsafe_admission_refused_total{status="413"} 1"#,
+            r#"vouchsafe_image_verdicts_total{reason="satisfied"} 1"#,
+            r#"vouchsafe_registry_requests_total{class="manifest",outcome="not-found"} 1"#,
+            "vouchsafe_panics_total 1",
+            r#"vouchsafe_policies{state="loaded"} 3"#,
+            r#"vouchsafe_policies{state="broken"} 1"#,
+            "vouchsafe_cert_not_after_seconds 4000000000",
+            r#"vouchsafe_cert_loads_total{outcome="refused"} 1"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+}
