@@ -5,4 +5,7 @@
 //! instead of an unreadable one.
 
 pub mod certs;
+pub mod credentials;
+pub mod files;
 pub mod metrics;
+pub mod oci;

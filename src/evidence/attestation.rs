@@ -25,7 +25,11 @@ pub struct Envelope {
 
 /// Reads one `.att` layer.
 pub fn decode(layer: &EvidenceLayer, bytes: &[u8]) -> Candidate {
-    Candidate { format: layer.format, digest: layer.digest.clone(), decoded: Envelope::parse(bytes).map(Evidence::Attestation) }
+    Candidate {
+        format: layer.format,
+        digest: layer.digest.clone(),
+        decoded: Envelope::parse(bytes).map(Evidence::Attestation),
+    }
 }
 
 // === impl Envelope ===
@@ -36,8 +40,13 @@ impl Envelope {
     /// # Errors
     /// Not JSON, duplicate keys, not base64, or not exactly one signature.
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let value = parse_strict(bytes, DEPTH).map_err(|e| DecodeError::Envelope { detail: e.to_string() })?;
-        let envelope: DsseEnvelope = serde_json::from_value(value).map_err(|e| DecodeError::Envelope { detail: e.to_string() })?;
+        let value = parse_strict(bytes, DEPTH).map_err(|e| DecodeError::Envelope {
+            detail: e.to_string(),
+        })?;
+        let envelope: DsseEnvelope =
+            serde_json::from_value(value).map_err(|e| DecodeError::Envelope {
+                detail: e.to_string(),
+            })?;
         Ok(Self {
             payload_type: envelope.payload_type,
             payload: Bytes::from(envelope.payload.into_bytes()),

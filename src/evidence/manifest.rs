@@ -42,14 +42,24 @@ pub struct MalformedManifest {
 pub fn layers(format: Format, manifest: &[u8]) -> Result<Vec<EvidenceLayer>, MalformedManifest> {
     let malformed = |detail: String| MalformedManifest { detail };
     let value = parse_strict(manifest, DEPTH).map_err(|e| malformed(e.to_string()))?;
-    let manifest: ImageManifest = serde_json::from_value(value).map_err(|e| malformed(e.to_string()))?;
+    let manifest: ImageManifest =
+        serde_json::from_value(value).map_err(|e| malformed(e.to_string()))?;
     let mut found = Vec::new();
     for layer in manifest.layers() {
         if !carries(format, &layer.media_type().to_string()) {
             continue;
         }
-        let digest = layer.digest().to_string().parse().map_err(|e| malformed(format!("layer {}: {e}", layer.digest())))?;
-        found.push(EvidenceLayer { format, digest, size: layer.size(), annotations: layer.annotations().clone().unwrap_or_default() });
+        let digest = layer
+            .digest()
+            .to_string()
+            .parse()
+            .map_err(|e| malformed(format!("layer {}: {e}", layer.digest())))?;
+        found.push(EvidenceLayer {
+            format,
+            digest,
+            size: layer.size(),
+            annotations: layer.annotations().clone().unwrap_or_default(),
+        });
     }
     Ok(found)
 }
@@ -65,6 +75,9 @@ fn carries(format: Format, media_type: &str) -> bool {
 impl EvidenceLayer {
     /// The predicate type that the layer claims, if it claims one. It is a hint for what not to fetch, and can only deny.
     pub fn claimed_predicate_type(&self) -> Option<&str> {
-        self.annotations.get(PREDICATE_TYPE).map(String::as_str).filter(|claimed| !claimed.is_empty())
+        self.annotations
+            .get(PREDICATE_TYPE)
+            .map(String::as_str)
+            .filter(|claimed| !claimed.is_empty())
     }
 }

@@ -41,13 +41,28 @@ pub struct Claim {
 
 /// Reads one `.sig` layer.
 pub fn decode(layer: &EvidenceLayer, payload: Bytes) -> Candidate {
-    let decoded = signature_of(layer).map(|signature| Evidence::Signature(SimpleSigning { payload, signature }));
-    Candidate { format: layer.format, digest: layer.digest.clone(), decoded }
+    let decoded = signature_of(layer)
+        .map(|signature| Evidence::Signature(SimpleSigning { payload, signature }));
+    Candidate {
+        format: layer.format,
+        digest: layer.digest.clone(),
+        decoded,
+    }
 }
 
 fn signature_of(layer: &EvidenceLayer) -> Result<Vec<u8>, DecodeError> {
-    let encoded = layer.annotations.get(SIGNATURE).filter(|s| !s.is_empty()).ok_or(DecodeError::NoSignature { annotation: SIGNATURE })?;
-    STANDARD.decode(encoded).map_err(|e| DecodeError::SignatureEncoding { detail: e.to_string() })
+    let encoded = layer
+        .annotations
+        .get(SIGNATURE)
+        .filter(|s| !s.is_empty())
+        .ok_or(DecodeError::NoSignature {
+            annotation: SIGNATURE,
+        })?;
+    STANDARD
+        .decode(encoded)
+        .map_err(|e| DecodeError::SignatureEncoding {
+            detail: e.to_string(),
+        })
 }
 
 // === impl Claim ===

@@ -9,6 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::image::Repository;
 
+mod matching;
+
 /// Credentials of one docker config entry.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
@@ -19,7 +21,7 @@ pub enum Credential {
         /// The secret.
         password: String,
     },
-    /// An OAuth2 refresh token (`identitytoken` in a docker config).
+    /// An `OAuth2` refresh token (`identitytoken` in a docker config).
     IdentityToken(String),
     /// A bearer token that is sent as it is (`registrytoken` in a docker config).
     RegistryToken(String),
@@ -64,7 +66,11 @@ impl Keychain {
                 hash.update(part.as_bytes());
             }
         }
-        let id = if entries.is_empty() { KeychainId::default() } else { KeychainId(hash.finalize().into()) };
+        let id = if entries.is_empty() {
+            KeychainId::default()
+        } else {
+            KeychainId(hash.finalize().into())
+        };
         Self { entries, id }
     }
 
@@ -80,8 +86,13 @@ impl Keychain {
 
     /// The entries that apply to `repository`: the most specific pattern first, otherwise in order.
     pub fn for_repository(&self, repository: &Repository) -> Vec<&KeychainEntry> {
-        let mut found: Vec<(usize, &KeychainEntry)> =
-            self.entries.iter().filter_map(|entry| matching::specificity(&entry.pattern, repository).map(|s| (s, entry))).collect();
+        let mut found: Vec<(usize, &KeychainEntry)> = self
+            .entries
+            .iter()
+            .filter_map(|entry| {
+                matching::specificity(&entry.pattern, repository).map(|s| (s, entry))
+            })
+            .collect();
         found.sort_by_key(|(specificity, _)| std::cmp::Reverse(*specificity));
         found.into_iter().map(|(_, entry)| entry).collect()
     }
@@ -92,7 +103,9 @@ impl Keychain {
 impl KeychainEntry {
     fn identity(&self) -> [&str; 4] {
         match &self.credential {
-            Credential::Basic { username, password } => [&self.pattern, "basic", username, password],
+            Credential::Basic { username, password } => {
+                [&self.pattern, "basic", username, password]
+            }
             Credential::IdentityToken(token) => [&self.pattern, "identity", token, ""],
             Credential::RegistryToken(token) => [&self.pattern, "registry", token, ""],
         }
@@ -104,7 +117,9 @@ impl KeychainEntry {
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Basic { username, .. } => write!(f, "Basic {{ username: {username:?}, password: *** }}"),
+            Self::Basic { username, .. } => {
+                write!(f, "Basic {{ username: {username:?}, password: *** }}")
+            }
             Self::IdentityToken(_) => f.write_str("IdentityToken(***)"),
             Self::RegistryToken(_) => f.write_str("RegistryToken(***)"),
         }
@@ -115,53 +130,10 @@ impl fmt::Debug for Credential {
 
 impl fmt::Debug for KeychainId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, ..] = self.0;
-        write!(f, "KeychainId({a:02x}{b:02x}{c:02x}{d:02x}…)")
-    }
-}
-
-/// How a pattern of a docker config applies to a repository, as Kubernetes reads `dockerconfigjson`.
-mod matching {
-    use crate::image::Repository;
-
-    /// The names under which Docker Hub is written in docker configs.
-    const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
-
-    /// How specific `pattern` is for `repository` (the longer the path, the more), or `None` when it does not apply.
-    pub(super) fn specificity(pattern: &str, repository: &Repository) -> Option<usize> {
-        let pattern = pattern.strip_prefix("https://").or_else(|| pattern.strip_prefix("http://")).unwrap_or(pattern);
-        let (host, path) = pattern.split_once('/').unwrap_or((pattern, ""));
-        // `https://index.docker.io/v1/` and `…/v2/` name the registry's API, not a repository.
-        let path = match path.trim_end_matches('/') {
-            "v1" | "v2" => "",
-            path => path,
-        };
-        (host_applies(host, repository.registry()) && path_applies(path, repository.path())).then_some(path.len())
-    }
-
-    fn host_applies(pattern: &str, registry: &str) -> bool {
-        if DOCKER_HUB.contains(&pattern) {
-            return DOCKER_HUB.contains(&registry);
-        }
-        let (pattern_host, pattern_port) = split_port(pattern);
-        let (host, port) = split_port(registry);
-        if pattern_port != port {
-            return false;
-        }
-        let labels = |s: &str| s.split('.').map(str::to_ascii_lowercase).collect::<Vec<_>>();
-        let (pattern, host) = (labels(pattern_host), labels(host));
-        // A star stands for exactly one label, as in Kubernetes: `*.example.com` is not `a.b.example.com`.
-        pattern.len() == host.len() && pattern.iter().zip(&host).all(|(p, h)| p == "*" || p == h)
-    }
-
-    fn path_applies(pattern: &str, path: &str) -> bool {
-        pattern.is_empty() || path.strip_prefix(pattern).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
-
-    fn split_port(host: &str) -> (&str, Option<&str>) {
-        match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (name, Some(port)),
-            _ => (host, None),
-        }
+        let [first, second, third, fourth, ..] = self.0;
+        write!(
+            f,
+            "KeychainId({first:02x}{second:02x}{third:02x}{fourth:02x}…)"
+        )
     }
 }

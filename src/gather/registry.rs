@@ -126,7 +126,9 @@ pub enum FetchError {
         detail: String,
     },
     /// Bytes that do not have the digest they were asked for by (CVE-2023-33959 and kin).
-    #[error("registry {registry} sent other bytes than asked for {what}: expected {expected}, found {found}")]
+    #[error(
+        "registry {registry} sent other bytes than asked for {what}: expected {expected}, found {found}"
+    )]
     DigestMismatch {
         /// Host and port.
         registry: String,

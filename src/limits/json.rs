@@ -27,8 +27,12 @@ pub enum JsonError {
 pub fn parse_strict(bytes: &[u8], depth: usize) -> Result<Value, JsonError> {
     check_depth(bytes, depth)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict.deserialize(&mut deserializer).map_err(|e| JsonError::Syntax(e.to_string()))?;
-    deserializer.end().map_err(|e| JsonError::Syntax(e.to_string()))?;
+    let value = Strict
+        .deserialize(&mut deserializer)
+        .map_err(|e| JsonError::Syntax(e.to_string()))?;
+    deserializer
+        .end()
+        .map_err(|e| JsonError::Syntax(e.to_string()))?;
     Ok(value)
 }
 
@@ -85,7 +89,9 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("number out of range"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -113,7 +119,9 @@ impl<'de> Visitor<'de> for Strict {
         while let Some(key) = map.next_key::<String>()? {
             let value = map.next_value_seed(Self)?;
             if object.insert(key.clone(), value).is_some() {
-                return Err(A::Error::custom(format!("key {key:?} stands twice in one object")));
+                return Err(A::Error::custom(format!(
+                    "key {key:?} stands twice in one object"
+                )));
             }
         }
         Ok(Value::Object(object))
@@ -126,16 +134,28 @@ mod tests {
 
     #[test]
     fn refuses_a_key_that_stands_twice_at_any_depth() {
-        assert!(matches!(parse_strict(br#"{"a":1,"a":2}"#, 8), Err(JsonError::Syntax(_))));
-        assert!(matches!(parse_strict(br#"[{"a":{"b":1,"\u0062":2}}]"#, 8), Err(JsonError::Syntax(_))));
+        assert!(matches!(
+            parse_strict(br#"{"a":1,"a":2}"#, 8),
+            Err(JsonError::Syntax(_))
+        ));
+        assert!(matches!(
+            parse_strict(br#"[{"a":{"b":1,"\u0062":2}}]"#, 8),
+            Err(JsonError::Syntax(_))
+        ));
     }
 
     #[test]
     fn refuses_nesting_beyond_the_bound_and_takes_the_bound_itself() {
         let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
         assert!(parse_strict(nested(64).as_bytes(), 64).is_ok());
-        assert_eq!(parse_strict(nested(65).as_bytes(), 64), Err(JsonError::TooDeep { limit: 64 }));
-        assert_eq!(check_depth(nested(100_000).as_bytes(), 64), Err(JsonError::TooDeep { limit: 64 }));
+        assert_eq!(
+            parse_strict(nested(65).as_bytes(), 64),
+            Err(JsonError::TooDeep { limit: 64 })
+        );
+        assert_eq!(
+            check_depth(nested(100_000).as_bytes(), 64),
+            Err(JsonError::TooDeep { limit: 64 })
+        );
     }
 
     #[test]

@@ -113,7 +113,12 @@ impl Default for Limits {
                 redirects: 5,
                 attempts: 3,
             },
-            review: ReviewLimits { body_bytes: 7 * MIB, images: 1_000, json_depth: 64, body_time: Duration::from_secs(5) },
+            review: ReviewLimits {
+                body_bytes: 7 * MIB,
+                images: 1_000,
+                json_depth: 64,
+                body_time: Duration::from_secs(5),
+            },
             evidence: EvidenceLimits {
                 signature_payload_bytes: MIB,
                 attestation_bytes: 16 * MIB,

@@ -19,7 +19,7 @@
 //! A second listener without TLS ([`admin`]) tells whether we live, whether we are ready, and the metrics.
 
 pub mod admin;
-mod answer;
+
 mod body;
 mod connection;
 mod deadline;
@@ -37,7 +37,7 @@ use tokio::time::Instant;
 use crate::verdict::Reason;
 use crate::workload::Request;
 
-pub use answer::{Answer, AnswerCause};
+pub use crate::explain::{Answer, AnswerCause};
 pub use listener::{BindError, Bound, ServeSettings};
 pub use observer::Observer;
 pub use readiness::{Pending, Readiness};

@@ -10,8 +10,8 @@
 mod predicate_type;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::Deserialize;
 
 pub use predicate_type::PredicateType;
@@ -26,7 +26,7 @@ pub struct Statement {
     version: StatementVersion,
     predicate_type: String,
     subjects: Vec<Subject>,
-    text: Text,
+    text: Arc<str>,
 }
 
 /// The `_type` of a statement. Others are refused.
@@ -78,10 +78,6 @@ pub enum MalformedStatement {
     },
 }
 
-/// JSON text that is known to be UTF-8.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Text(Bytes);
-
 #[derive(Deserialize)]
 struct Wire {
     #[serde(rename = "_type")]
@@ -98,18 +94,31 @@ impl Statement {
     ///
     /// # Errors
     /// See [`MalformedStatement`]. A statement that cannot be read never counts as one that says nothing (CVE-2026-39395).
-    pub fn parse(payload: &Bytes, limits: &EvidenceLimits) -> Result<Self, MalformedStatement> {
+    pub fn parse(payload: &[u8], limits: &EvidenceLimits) -> Result<Self, MalformedStatement> {
         let value = parse_strict(payload, limits.json_depth)?;
-        let wire: Wire = serde_json::from_value(value).map_err(|e| MalformedStatement::Shape(e.to_string()))?;
-        let version = StatementVersion::from_uri(&wire.version).ok_or(MalformedStatement::Version { found: wire.version })?;
+        let text = std::str::from_utf8(payload).map_err(|e| JsonError::Syntax(e.to_string()))?;
+        let wire: Wire =
+            serde_json::from_value(value).map_err(|e| MalformedStatement::Shape(e.to_string()))?;
+        let version =
+            StatementVersion::from_uri(&wire.version).ok_or(MalformedStatement::Version {
+                found: wire.version,
+            })?;
         let subjects = wire.subject.unwrap_or_default();
         if subjects.is_empty() {
             return Err(MalformedStatement::NoSubject);
         }
         if subjects.len() > limits.subjects {
-            return Err(MalformedStatement::TooManySubjects { found: subjects.len(), limit: limits.subjects });
+            return Err(MalformedStatement::TooManySubjects {
+                found: subjects.len(),
+                limit: limits.subjects,
+            });
         }
-        Ok(Self { version, predicate_type: wire.predicate_type, subjects, text: Text(payload.clone()) })
+        Ok(Self {
+            version,
+            predicate_type: wire.predicate_type,
+            subjects,
+            text: Arc::from(text),
+        })
     }
 
     /// Its version.
@@ -130,13 +139,17 @@ impl Statement {
     /// Whether one of its subjects is the artifact with this digest. Names do not count.
     pub fn is_about(&self, digest: &Digest) -> bool {
         let (algorithm, hex) = (digest.algorithm().as_str(), digest.hex());
-        self.subjects.iter().any(|subject| subject.digest.get(algorithm).is_some_and(|found| *found == hex))
+        self.subjects.iter().any(|subject| {
+            subject
+                .digest
+                .get(algorithm)
+                .is_some_and(|found| *found == hex)
+        })
     }
 
     /// The statement as it was signed, byte for byte.
-    pub fn json(&self) -> &str {
-        // `parse` reads the bytes as JSON, which is UTF-8; a text that is not would have been refused there.
-        std::str::from_utf8(&self.text.0).unwrap_or_default()
+    pub fn json(&self) -> &Arc<str> {
+        &self.text
     }
 }
 
@@ -158,19 +171,27 @@ mod tests {
     use crate::limits::Limits;
 
     fn parse(text: &str) -> Result<Statement, MalformedStatement> {
-        Statement::parse(&Bytes::copy_from_slice(text.as_bytes()), &Limits::default().evidence)
+        Statement::parse(text.as_bytes(),
+            &Limits::default().evidence,
+        )
     }
 
     const HEX: &str = "4afdc0eb5a1c9d8e7f60718293a4b5c6d7e8f90123456789abcdef0123456789";
 
     fn statement(version: &str, subject: &str) -> String {
-        format!(r#"{{"_type":"https://in-toto.io/Statement/{version}","predicateType":"p","subject":{subject},"predicate":{{}}}}"#)
+        format!(
+            r#"{{"_type":"https://in-toto.io/Statement/{version}","predicateType":"p","subject":{subject},"predicate":{{}}}}"#
+        )
     }
 
     #[test]
     fn both_versions_are_read_and_bound_by_digest_alone() {
         for version in ["v0.1", "v1"] {
-            let found = parse(&statement(version, &format!(r#"[{{"name":"x","digest":{{"sha256":"{HEX}"}}}}]"#))).unwrap();
+            let found = parse(&statement(
+                version,
+                &format!(r#"[{{"name":"x","digest":{{"sha256":"{HEX}"}}}}]"#),
+            ))
+            .unwrap();
             assert!(found.is_about(&format!("sha256:{HEX}").parse().unwrap()));
             assert!(!found.is_about(&format!("sha256:{}", HEX.replace('4', "5")).parse().unwrap()));
         }
@@ -179,17 +200,32 @@ mod tests {
     #[test]
     fn a_subject_in_upper_case_or_under_another_algorithm_is_not_the_artifact() {
         let digest: Digest = format!("sha256:{HEX}").parse().unwrap();
-        for subject in [format!(r#"[{{"digest":{{"sha256":"{}"}}}}]"#, HEX.to_uppercase()), format!(r#"[{{"digest":{{"sha512":"{HEX}"}}}}]"#)] {
+        for subject in [
+            format!(r#"[{{"digest":{{"sha256":"{}"}}}}]"#, HEX.to_uppercase()),
+            format!(r#"[{{"digest":{{"sha512":"{HEX}"}}}}]"#),
+        ] {
             assert!(!parse(&statement("v1", &subject)).unwrap().is_about(&digest));
         }
     }
 
     #[test]
     fn statements_about_nothing_or_of_unknown_type_are_refused() {
-        assert_eq!(parse(&statement("v1", "[]")), Err(MalformedStatement::NoSubject));
-        assert_eq!(parse(&statement("v1", "null")), Err(MalformedStatement::NoSubject));
-        assert!(matches!(parse(&statement("v2", "[{}]")), Err(MalformedStatement::Version { .. })));
+        assert_eq!(
+            parse(&statement("v1", "[]")),
+            Err(MalformedStatement::NoSubject)
+        );
+        assert_eq!(
+            parse(&statement("v1", "null")),
+            Err(MalformedStatement::NoSubject)
+        );
+        assert!(matches!(
+            parse(&statement("v2", "[{}]")),
+            Err(MalformedStatement::Version { .. })
+        ));
         assert!(matches!(parse("{}"), Err(MalformedStatement::Shape(_))));
-        assert!(matches!(parse(&statement("v1", "[{}],\"subject\":[{}]")), Err(MalformedStatement::Json(_))));
+        assert!(matches!(
+            parse(&statement("v1", "[{}],\"subject\":[{}]")),
+            Err(MalformedStatement::Json(_))
+        ));
     }
 }

@@ -26,8 +26,14 @@ const ALIASES: &[(&str, &str)] = &[
 impl PredicateType {
     /// The type that a policy names by alias or URI. Anything that is no alias is taken verbatim.
     pub fn new(written: &str) -> Self {
-        let uri = ALIASES.iter().find(|(alias, _)| *alias == written).map_or(written, |(_, uri)| uri);
-        Self { written: written.to_owned(), uri: uri.to_owned() }
+        let uri = ALIASES
+            .iter()
+            .find(|(alias, _)| *alias == written)
+            .map_or(written, |(_, uri)| uri);
+        Self {
+            written: written.to_owned(),
+            uri: uri.to_owned(),
+        }
     }
 
     /// As the policy writes it.
@@ -53,8 +59,17 @@ mod tests {
 
     #[test]
     fn aliases_stand_for_their_uri_and_uris_for_themselves() {
-        assert_eq!(PredicateType::new("slsaprovenance").uri(), "https://slsa.dev/provenance/v0.2");
-        assert_eq!(PredicateType::new("https://slsa.dev/provenance/v1").uri(), "https://slsa.dev/provenance/v1");
-        assert_eq!(PredicateType::new("slsaprovenance").to_string(), "slsaprovenance");
+        assert_eq!(
+            PredicateType::new("slsaprovenance").uri(),
+            "https://slsa.dev/provenance/v0.2"
+        );
+        assert_eq!(
+            PredicateType::new("https://slsa.dev/provenance/v1").uri(),
+            "https://slsa.dev/provenance/v1"
+        );
+        assert_eq!(
+            PredicateType::new("slsaprovenance").to_string(),
+            "slsaprovenance"
+        );
     }
 }

@@ -21,7 +21,9 @@ pub struct Epoch([u8; 32]);
 impl TrustMaterial {
     /// No authorities and no logs: only keys that policies name themselves.
     pub fn keys_only() -> Self {
-        Self { epoch: Epoch(Sha256::digest(b"vouchsafe trust material: keys only").into()) }
+        Self {
+            epoch: Epoch(Sha256::digest(b"vouchsafe trust material: keys only").into()),
+        }
     }
 
     /// The identity of this state.

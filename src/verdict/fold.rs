@@ -2,13 +2,22 @@
 //!
 //! Two properties are tested: the order of what is folded does not matter, and adding a violation never admits.
 
-use super::{AuthorityVerdict, Cause, ImageVerdict, Judgement, Mode, NoMatchPolicy, Outcome, PolicyVerdict, Reason, ReviewVerdict};
+use super::{
+    AuthorityVerdict, Cause, ImageVerdict, Judgement, Mode, NoMatchPolicy, Outcome, PolicyVerdict,
+    Reason, ReviewVerdict,
+};
 
 /// Authorities of one policy: any that is satisfied wins, else any that could not judge, else it is violated.
 ///
 /// Of several reasons the one that ranks first is kept, so that it does not depend on the order.
 pub fn fold_authorities(authorities: &[AuthorityVerdict]) -> (Outcome, Reason, Option<Cause>) {
-    let first = |outcome: Outcome| authorities.iter().filter(|a| a.outcome == outcome).map(|a| a.reason).min();
+    let first = |outcome: Outcome| {
+        authorities
+            .iter()
+            .filter(|a| a.outcome == outcome)
+            .map(|a| a.reason)
+            .min()
+    };
     if let Some(reason) = first(Outcome::Satisfied) {
         return (Outcome::Satisfied, reason, None);
     }
@@ -17,13 +26,21 @@ pub fn fold_authorities(authorities: &[AuthorityVerdict]) -> (Outcome, Reason, O
     }
     match telling(authorities) {
         Some(reason) => (Outcome::Violated, reason, Some(Cause::Authorities)),
-        None => (Outcome::Violated, Reason::Unsigned, Some(Cause::NoAuthorities)),
+        None => (
+            Outcome::Violated,
+            Reason::Unsigned,
+            Some(Cause::NoAuthorities),
+        ),
     }
 }
 
 /// Of several violations the most telling: "signed by somebody else" says more than "unsigned".
 fn telling(authorities: &[AuthorityVerdict]) -> Option<Reason> {
-    authorities.iter().filter(|a| a.outcome == Outcome::Violated).map(|a| a.reason).max()
+    authorities
+        .iter()
+        .filter(|a| a.outcome == Outcome::Violated)
+        .map(|a| a.reason)
+        .max()
 }
 
 /// Policies of one image: an enforced violation denies with its reason; else anything enforced that could not be judged; else, where
@@ -36,25 +53,46 @@ pub fn fold_image(policies: &[PolicyVerdict], no_match: NoMatchPolicy) -> (Judge
             NoMatchPolicy::Allow => (Judgement::Admit, Reason::NoMatch),
         };
     }
-    let reason = |mode: Mode, outcome: Outcome| policies.iter().filter(|p| p.mode == mode && p.outcome == outcome).map(|p| p.reason).min();
+    let reason = |mode: Mode, outcome: Outcome| {
+        policies
+            .iter()
+            .filter(|p| p.mode == mode && p.outcome == outcome)
+            .map(|p| p.reason)
+            .min()
+    };
     if let Some(reason) = reason(Mode::Enforce, Outcome::Violated) {
         return (Judgement::Deny, reason);
     }
     if let Some(reason) = reason(Mode::Enforce, Outcome::Unknown) {
         return (Judgement::Unknown, reason);
     }
-    let warned = reason(Mode::Warn, Outcome::Violated).or_else(|| reason(Mode::Warn, Outcome::Unknown));
+    let warned =
+        reason(Mode::Warn, Outcome::Violated).or_else(|| reason(Mode::Warn, Outcome::Unknown));
     match warned {
         Some(reason) => (Judgement::Warn, reason),
-        None => (Judgement::Admit, policies.iter().map(|p| p.reason).min().unwrap_or(Reason::Internal)),
+        None => (
+            Judgement::Admit,
+            policies
+                .iter()
+                .map(|p| p.reason)
+                .min()
+                .unwrap_or(Reason::Internal),
+        ),
     }
 }
 
 /// Images of one review: the gravest judgement stands for all. A review without images runs nothing that we judge.
 pub fn fold_review(images: Vec<ImageVerdict>) -> ReviewVerdict {
-    let gravest = images.iter().map(|image| (image.judgement, std::cmp::Reverse(image.reason))).max();
+    let gravest = images
+        .iter()
+        .map(|image| (image.judgement, std::cmp::Reverse(image.reason)))
+        .max();
     match gravest {
-        Some((judgement, std::cmp::Reverse(reason))) => ReviewVerdict { judgement, reason, images },
+        Some((judgement, std::cmp::Reverse(reason))) => ReviewVerdict {
+            judgement,
+            reason,
+            images,
+        },
         None => ReviewVerdict::admitted(Reason::NotCovered),
     }
 }

@@ -14,8 +14,8 @@ mod reason;
 
 pub use fold::{fold_authorities, fold_image, fold_review};
 pub use outcome::{
-    AuthorityKind, AuthorityVerdict, Cause, EvidenceSummary, ImageVerdict, Judgement, Mode, NoMatchPolicy, Outcome, PolicyVerdict,
-    RegoResult, RejectedEvidence, ReviewVerdict,
+    AuthorityKind, AuthorityVerdict, Cause, EvidenceSummary, ImageVerdict, Judgement, Mode,
+    NoMatchPolicy, Outcome, PolicyVerdict, RegoResult, RejectedEvidence, ReviewVerdict,
 };
 pub use reason::{Class, Reason};
 

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::evidence::Format;
 use crate::image::{Digest, ImageReference};
 use crate::statement::PredicateType;
@@ -11,7 +14,8 @@ use crate::workload::FieldPath;
 use super::Reason;
 
 /// The outcome of an authority or a policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// There is proof.
     Satisfied,
@@ -22,7 +26,8 @@ pub enum Outcome {
 }
 
 /// Whether a policy denies or warns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// It denies what it is not satisfied with.
     #[default]
@@ -44,7 +49,8 @@ pub enum NoMatchPolicy {
 }
 
 /// What an image or a review is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Judgement {
     /// Admitted.
     Admit,
@@ -84,6 +90,8 @@ pub struct AuthorityVerdict {
     pub evidence: Vec<EvidenceSummary>,
     /// What its policies over attestations answered, where it has such.
     pub rego: Option<RegoResult>,
+    /// What those policies were given: verified statements of the types it wants, as they were signed.
+    pub inputs: Vec<Arc<str>>,
 }
 
 /// One piece of verified evidence.
@@ -288,7 +296,15 @@ impl AuthorityKind {
 impl ReviewVerdict {
     /// A request that admits without looking at an image.
     pub fn admitted(reason: Reason) -> Self {
-        debug_assert_eq!(reason.class(), super::Class::Admitted, "only an admitting reason admits");
-        Self { judgement: Judgement::Admit, reason, images: Vec::new() }
+        debug_assert_eq!(
+            reason.class(),
+            super::Class::Admitted,
+            "only an admitting reason admits"
+        );
+        Self {
+            judgement: Judgement::Admit,
+            reason,
+            images: Vec::new(),
+        }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Why an image, or a review, was answered as it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// Every matching policy holds.
     Satisfied,
@@ -154,7 +156,9 @@ impl Reason {
     /// What it means. `no-match` denies or admits by setting; as a reason for a denial it is a violation.
     pub fn class(self) -> Class {
         match self {
-            Self::Satisfied | Self::StaticPass | Self::Unchanged | Self::NotCovered => Class::Admitted,
+            Self::Satisfied | Self::StaticPass | Self::Unchanged | Self::NotCovered => {
+                Class::Admitted
+            }
             Self::NoMatch
             | Self::Unsigned
             | Self::NoAttestation

@@ -16,11 +16,21 @@ fn authority(outcome: Outcome, reason: Reason) -> AuthorityVerdict {
         cause: None,
         evidence: Vec::new(),
         rego: None,
+        inputs: Vec::new(),
     }
 }
 
 fn policy(mode: Mode, outcome: Outcome, reason: Reason) -> PolicyVerdict {
-    PolicyVerdict { name: Arc::from("p"), mode, outcome, reason, cause: None, authorities: Vec::new(), rego: None }
+    PolicyVerdict {
+        name: Arc::from("p"),
+        mode,
+        outcome,
+        reason,
+        cause: None,
+        authorities: Vec::new(),
+        rego: None,
+        inputs: Vec::new(),
+    }
 }
 
 fn any_outcome() -> impl Strategy<Value = (Outcome, Reason)> {
@@ -32,8 +42,13 @@ fn any_outcome() -> impl Strategy<Value = (Outcome, Reason)> {
 }
 
 fn any_policies() -> impl Strategy<Value = Vec<PolicyVerdict>> {
-    let one = (any_outcome(), prop::bool::ANY)
-        .prop_map(|((outcome, reason), warn)| policy(if warn { Mode::Warn } else { Mode::Enforce }, outcome, reason));
+    let one = (any_outcome(), prop::bool::ANY).prop_map(|((outcome, reason), warn)| {
+        policy(
+            if warn { Mode::Warn } else { Mode::Enforce },
+            outcome,
+            reason,
+        )
+    });
     prop::collection::vec(one, 0..8)
 }
 
@@ -81,18 +96,38 @@ fn a_warn_and_an_enforce_policy_that_both_fail_deny() {
         policy(Mode::Warn, Outcome::Unknown, Reason::Deadline),
         policy(Mode::Enforce, Outcome::Violated, Reason::UntrustedSigner),
     ];
-    assert_eq!(fold_image(&policies, NoMatchPolicy::Allow), (Judgement::Deny, Reason::UntrustedSigner));
+    assert_eq!(
+        fold_image(&policies, NoMatchPolicy::Allow),
+        (Judgement::Deny, Reason::UntrustedSigner)
+    );
 }
 
 #[test]
 fn a_policy_without_authorities_is_violated() {
-    assert_eq!(fold_authorities(&[]), (Outcome::Violated, Reason::Unsigned, Some(Cause::NoAuthorities)));
+    assert_eq!(
+        fold_authorities(&[]),
+        (
+            Outcome::Violated,
+            Reason::Unsigned,
+            Some(Cause::NoAuthorities)
+        )
+    );
 }
 
 #[test]
 fn what_could_not_be_judged_is_told_apart_from_what_is_unsigned() {
-    let folded = fold_authorities(&[authority(Outcome::Violated, Reason::Unsigned), authority(Outcome::Unknown, Reason::RegistryAuth)]);
-    assert_eq!(folded, (Outcome::Unknown, Reason::RegistryAuth, Some(Cause::Authorities)));
+    let folded = fold_authorities(&[
+        authority(Outcome::Violated, Reason::Unsigned),
+        authority(Outcome::Unknown, Reason::RegistryAuth),
+    ]);
+    assert_eq!(
+        folded,
+        (
+            Outcome::Unknown,
+            Reason::RegistryAuth,
+            Some(Cause::Authorities)
+        )
+    );
 }
 
 #[test]

@@ -16,7 +16,10 @@ use crate::statement::Statement;
 pub(super) const IN_TOTO_PAYLOAD: &str = "application/vnd.in-toto+json";
 
 /// The type of simple-signing payloads that cosign and Tekton Chains write, and the older one of the format's specification.
-const SIGNATURE_KINDS: [&str; 2] = ["cosign container image signature", "atomic container signature"];
+const SIGNATURE_KINDS: [&str; 2] = [
+    "cosign container image signature",
+    "atomic container signature",
+];
 
 /// How many subjects of a statement about another image are shown.
 const SHOWN_SUBJECTS: usize = 3;
@@ -41,30 +44,58 @@ pub struct Attestation {
 ///
 /// `docker-reference` is not compared: the same bytes may be mirrored, and the digest decides (documented default; policy-controller
 /// does the same).
-pub(super) fn claim(evidence: &SimpleSigning, image: &Digest, limits: &EvidenceLimits) -> Result<SignedImage, Rejection> {
-    let claim = Claim::parse(&evidence.payload, limits.json_depth).map_err(|detail| Rejection::MalformedPayload { detail })?;
+pub(super) fn claim(
+    evidence: &SimpleSigning,
+    image: &Digest,
+    limits: &EvidenceLimits,
+) -> Result<SignedImage, Rejection> {
+    let claim = Claim::parse(&evidence.payload, limits.json_depth)
+        .map_err(|detail| Rejection::MalformedPayload { detail })?;
     if !SIGNATURE_KINDS.contains(&claim.kind.as_str()) {
         return Err(Rejection::PayloadKind { found: claim.kind });
     }
     // Compared as text with the one canonical spelling: another spelling of the digest is another claim.
     if claim.manifest_digest != image.to_string() {
-        return Err(Rejection::SubjectMismatch { expected: image.clone(), found: vec![shortened(&claim.manifest_digest)] });
+        return Err(Rejection::SubjectMismatch {
+            expected: image.clone(),
+            found: vec![shortened(&claim.manifest_digest)],
+        });
     }
-    Ok(SignedImage { annotations: claim.annotations, id: hex::encode(Sha256::digest(&evidence.signature)) })
+    Ok(SignedImage {
+        annotations: claim.annotations,
+        id: hex::encode(Sha256::digest(&evidence.signature)),
+    })
 }
 
 /// Reads a verified payload as a statement and binds it to the image.
-pub(super) fn statement(envelope: &Envelope, image: &Digest, limits: &EvidenceLimits) -> Result<Attestation, Rejection> {
-    let statement = Statement::parse(&envelope.payload, limits).map_err(Rejection::MalformedStatement)?;
+pub(super) fn statement(
+    envelope: &Envelope,
+    image: &Digest,
+    limits: &EvidenceLimits,
+) -> Result<Attestation, Rejection> {
+    let statement =
+        Statement::parse(&envelope.payload, limits).map_err(Rejection::MalformedStatement)?;
     if !statement.is_about(image) {
-        let digests = statement.subjects().iter().flat_map(|subject| &subject.digest);
-        let found = digests.take(SHOWN_SUBJECTS).map(|(algorithm, hex)| shortened(&format!("{algorithm}:{hex}"))).collect();
-        return Err(Rejection::SubjectMismatch { expected: image.clone(), found });
+        let digests = statement
+            .subjects()
+            .iter()
+            .flat_map(|subject| &subject.digest);
+        let found = digests
+            .take(SHOWN_SUBJECTS)
+            .map(|(algorithm, hex)| shortened(&format!("{algorithm}:{hex}")))
+            .collect();
+        return Err(Rejection::SubjectMismatch {
+            expected: image.clone(),
+            found,
+        });
     }
     Ok(Attestation { statement })
 }
 
 /// A digest as a signer wrote it, cut to what a message needs.
 fn shortened(digest: &str) -> String {
-    digest.parse::<Digest>().map_or_else(|_| digest.chars().take(24).collect(), |digest| digest.short())
+    digest.parse::<Digest>().map_or_else(
+        |_| digest.chars().take(24).collect(),
+        |digest| digest.short(),
+    )
 }

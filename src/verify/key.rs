@@ -69,29 +69,45 @@ impl PublicKey {
     /// See [`InvalidKey`].
     pub fn from_pem(pem: &str) -> Result<Self, InvalidKey> {
         if pem.len() > PEM_BYTES {
-            return Err(InvalidKey::TooLong { found: pem.len(), limit: PEM_BYTES });
+            return Err(InvalidKey::TooLong {
+                found: pem.len(),
+                limit: PEM_BYTES,
+            });
         }
         let start = pem.find("-----BEGIN ").ok_or(InvalidKey::NoPem)?;
         let block = first_block(pem.get(start..).unwrap_or_default());
-        let (label, document) = spki::Document::from_pem(block).map_err(|e| InvalidKey::Encoding { detail: e.to_string() })?;
+        let (label, document) =
+            spki::Document::from_pem(block).map_err(|e| InvalidKey::Encoding {
+                detail: e.to_string(),
+            })?;
         if label != "PUBLIC KEY" {
-            return Err(InvalidKey::Label { found: label.to_owned() });
+            return Err(InvalidKey::Label {
+                found: label.to_owned(),
+            });
         }
         Self::from_spki(document.as_bytes())
     }
 
     fn from_spki(der: &[u8]) -> Result<Self, InvalidKey> {
         let undecodable = |detail: String| InvalidKey::Encoding { detail };
-        let info = SubjectPublicKeyInfoRef::try_from(der).map_err(|e| undecodable(e.to_string()))?;
+        let info =
+            SubjectPublicKeyInfoRef::try_from(der).map_err(|e| undecodable(e.to_string()))?;
         let oid = info.algorithm.oid;
         let curve = info.algorithm.parameters_oid().ok();
         if oid != EC_PUBLIC_KEY || curve != Some(P256) {
-            let found = curve.map_or_else(|| oid.to_string(), |curve| format!("{oid} on curve {curve}"));
+            let found = curve.map_or_else(
+                || oid.to_string(),
+                |curve| format!("{oid} on curve {curve}"),
+            );
             return Err(InvalidKey::Algorithm { found });
         }
         let point = info.subject_public_key.raw_bytes();
-        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point).map_err(|_| undecodable("not a point on P-256".to_owned()))?;
-        Ok(Self { key, fingerprint: KeyFingerprint(Sha256::digest(der).into()) })
+        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point)
+            .map_err(|_| undecodable("not a point on P-256".to_owned()))?;
+        Ok(Self {
+            key,
+            fingerprint: KeyFingerprint(Sha256::digest(der).into()),
+        })
     }
 
     /// Its fingerprint.
@@ -141,7 +157,11 @@ impl KeyFingerprint {
     /// A form for people: `9a3f…12`.
     pub fn short(&self) -> String {
         let hex = self.to_string();
-        format!("{}…{}", hex.get(..8).unwrap_or_default(), hex.get(60..).unwrap_or_default())
+        format!(
+            "{}…{}",
+            hex.get(..8).unwrap_or_default(),
+            hex.get(60..).unwrap_or_default()
+        )
     }
 }
 

@@ -83,7 +83,9 @@ pub fn attestation(
     };
     // (2)
     if envelope.payload_type != bind::IN_TOTO_PAYLOAD {
-        return Err(Rejection::PayloadType { found: envelope.payload_type.clone() });
+        return Err(Rejection::PayloadType {
+            found: envelope.payload_type.clone(),
+        });
     }
     // (3)
     let signer = requirement.check(&envelope.signed_bytes(), &envelope.signature)?;

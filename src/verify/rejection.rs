@@ -62,7 +62,9 @@ impl Rejection {
     pub fn rank(&self) -> u8 {
         match self {
             Self::SubjectMismatch { .. } => 4,
-            Self::MalformedPayload { .. } | Self::PayloadKind { .. } | Self::MalformedStatement(_) => 3,
+            Self::MalformedPayload { .. }
+            | Self::PayloadKind { .. }
+            | Self::MalformedStatement(_) => 3,
             Self::WrongKey { .. } => 2,
             Self::PayloadType { .. } | Self::Undecodable(_) => 1,
             Self::NotASignature | Self::NotAnAttestation => 0,

@@ -19,8 +19,12 @@ impl Requirement {
     /// Checks a signature over `message`, byte for byte.
     pub(super) fn check(&self, message: &[u8], signature: &[u8]) -> Result<Signer, Rejection> {
         match self {
-            Self::Key(key) if key.verifies(message, signature) => Ok(Signer::Key(key.fingerprint())),
-            Self::Key(key) => Err(Rejection::WrongKey { wanted: key.fingerprint() }),
+            Self::Key(key) if key.verifies(message, signature) => {
+                Ok(Signer::Key(key.fingerprint()))
+            }
+            Self::Key(key) => Err(Rejection::WrongKey {
+                wanted: key.fingerprint(),
+            }),
         }
     }
 

@@ -28,7 +28,12 @@ pub enum Signer {
 impl<T> Verified<T> {
     /// Called at the end of a procedure of `verify`, after its last check.
     pub(super) fn new(value: T, signer: Signer, candidate: &Candidate) -> Self {
-        Self { value, signer, format: candidate.format, evidence: candidate.digest.clone() }
+        Self {
+            value,
+            signer,
+            format: candidate.format,
+            evidence: candidate.digest.clone(),
+        }
     }
 
     /// What was verified.

@@ -21,26 +21,61 @@ pub enum Change {
 ///
 /// # Errors
 /// The new object's image fields cannot be read. An unreadable *old* object counts as "everything changed".
-pub fn what_changed(kind: &Kind, subresource: &str, new: &Value, old: &Value) -> Result<Change, MalformedWorkload> {
+pub fn what_changed(
+    kind: &Kind,
+    subresource: &str,
+    new: &Value,
+    old: &Value,
+) -> Result<Change, MalformedWorkload> {
     let now = images(kind, new)?;
-    let Ok(before) = images(kind, old) else { return Ok(Change::Judge(now)) };
+    let Ok(before) = images(kind, old) else {
+        return Ok(Change::Judge(now));
+    };
     if subresource == "ephemeralcontainers" {
-        let added: Vec<ImageUse> = now.into_iter().filter(|image| !before.contains(image)).collect();
-        return Ok(if added.is_empty() { Change::Unchanged } else { Change::Judge(added) });
+        let added: Vec<ImageUse> = now
+            .into_iter()
+            .filter(|image| !before.contains(image))
+            .collect();
+        return Ok(if added.is_empty() {
+            Change::Unchanged
+        } else {
+            Change::Judge(added)
+        });
     }
-    let unchanged = now == before && !replicas_rose(kind, new, old) && !template_changed(kind, new, old);
-    Ok(if unchanged { Change::Unchanged } else { Change::Judge(now) })
+    let unchanged =
+        now == before && !replicas_rose(kind, new, old) && !template_changed(kind, new, old);
+    Ok(if unchanged {
+        Change::Unchanged
+    } else {
+        Change::Judge(now)
+    })
 }
 
 fn replicas_rose(kind: &Kind, new: &Value, old: &Value) -> bool {
-    let replicas = |object: &Value| object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+    let replicas = |object: &Value| {
+        object
+            .pointer("/spec/replicas")
+            .and_then(Value::as_i64)
+            .unwrap_or(1)
+    };
     kind.has_replicas && replicas(new) > replicas(old)
 }
 
 /// Whether the Pod template of a workload changed. A Pod is its own template, and only its images can be changed.
 fn template_changed(kind: &Kind, new: &Value, old: &Value) -> bool {
-    let Some((_, to_template)) = kind.pod_spec.split_last().filter(|(_, rest)| !rest.is_empty()) else { return false };
-    let template = |object: &Value| to_template.iter().try_fold(object, |value, key| value.get(key)).cloned();
+    let Some((_, to_template)) = kind
+        .pod_spec
+        .split_last()
+        .filter(|(_, rest)| !rest.is_empty())
+    else {
+        return false;
+    };
+    let template = |object: &Value| {
+        to_template
+            .iter()
+            .try_fold(object, |value, key| value.get(key))
+            .cloned()
+    };
     template(new) != template(old)
 }
 
@@ -60,7 +95,8 @@ mod tests {
 
     fn change(kind: &str, new: &Value, old: &Value) -> Change {
         let group = if kind == "Pod" { "" } else { "apps" };
-        what_changed(Kind::find(group, kind).expect("in the table"), "", new, old).expect("readable")
+        what_changed(Kind::find(group, kind).expect("in the table"), "", new, old)
+            .expect("readable")
     }
 
     #[test]
@@ -74,14 +110,26 @@ mod tests {
     fn a_changed_image_is_judged_even_while_the_object_is_being_deleted() {
         let mut deleted = pod("evil");
         deleted["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-        assert!(matches!(change("Pod", &deleted, &pod("a")), Change::Judge(_)));
+        assert!(matches!(
+            change("Pod", &deleted, &pod("a")),
+            Change::Judge(_)
+        ));
     }
 
     #[test]
     fn scaling_up_is_judged_and_scaling_down_is_not() {
-        assert!(matches!(change("Deployment", &deployment("a", 5), &deployment("a", 3)), Change::Judge(_)));
-        assert_eq!(change("Deployment", &deployment("a", 1), &deployment("a", 3)), Change::Unchanged);
-        assert!(matches!(change("Deployment", &deployment("b", 1), &deployment("a", 3)), Change::Judge(_)));
+        assert!(matches!(
+            change("Deployment", &deployment("a", 5), &deployment("a", 3)),
+            Change::Judge(_)
+        ));
+        assert_eq!(
+            change("Deployment", &deployment("a", 1), &deployment("a", 3)),
+            Change::Unchanged
+        );
+        assert!(matches!(
+            change("Deployment", &deployment("b", 1), &deployment("a", 3)),
+            Change::Judge(_)
+        ));
     }
 
     #[test]
@@ -89,9 +137,14 @@ mod tests {
         let old = json!({"spec": {"containers": [{"image": "a"}], "ephemeralContainers": [{"image": "b"}]}});
         let new = json!({"spec": {"containers": [{"image": "a"}], "ephemeralContainers": [{"image": "b"}, {"image": "c"}]}});
         let kind = Kind::find("", "Pod").expect("in the table");
-        let Change::Judge(images) = what_changed(kind, "ephemeralcontainers", &new, &old).expect("readable") else {
+        let Change::Judge(images) =
+            what_changed(kind, "ephemeralcontainers", &new, &old).expect("readable")
+        else {
             panic!("must be judged")
         };
-        assert_eq!(images.iter().map(|i| i.image.as_str()).collect::<Vec<_>>(), ["c"]);
+        assert_eq!(
+            images.iter().map(|i| i.image.as_str()).collect::<Vec<_>>(),
+            ["c"]
+        );
     }
 }

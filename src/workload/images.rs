@@ -30,8 +30,15 @@ pub struct MalformedWorkload {
 /// A list that is no list, an item that is no object, an image that is no string.
 pub fn images(kind: &Kind, object: &Value) -> Result<Vec<ImageUse>, MalformedWorkload> {
     let prefix = kind.pod_spec.join(".");
-    let Some(spec) = kind.pod_spec.iter().try_fold(object, |value, key| value.get(key)) else {
-        return Err(MalformedWorkload { field: FieldPath::new(prefix), expected: "a Pod spec" });
+    let Some(spec) = kind
+        .pod_spec
+        .iter()
+        .try_fold(object, |value, key| value.get(key))
+    else {
+        return Err(MalformedWorkload {
+            field: FieldPath::new(prefix),
+            expected: "a Pod spec",
+        });
     };
     let mut found = Vec::new();
     for list in IMAGE_LISTS {
@@ -40,28 +47,48 @@ pub fn images(kind: &Kind, object: &Value) -> Result<Vec<ImageUse>, MalformedWor
     Ok(found)
 }
 
-fn read_list(list: &ImageList, spec: &Value, prefix: &str, found: &mut Vec<ImageUse>) -> Result<(), MalformedWorkload> {
+fn read_list(
+    list: &ImageList,
+    spec: &Value,
+    prefix: &str,
+    found: &mut Vec<ImageUse>,
+) -> Result<(), MalformedWorkload> {
     let path = format!("{prefix}.{}", list.list);
     let items = match spec.get(list.list) {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Array(items)) => items,
-        Some(_) => return Err(MalformedWorkload { field: FieldPath::new(path), expected: "a list" }),
+        Some(_) => {
+            return Err(MalformedWorkload {
+                field: FieldPath::new(path),
+                expected: "a list",
+            });
+        }
     };
     for (index, item) in items.iter().enumerate() {
         // `volumes[0].image` rather than `volumes[0].image.reference`: the path that policy-controller prints.
         let field = FieldPath::new(format!("{path}[{index}].image"));
         match image_of(list, item) {
             Some(Value::String(image)) if image.is_empty() && list.optional => {}
-            Some(Value::String(image)) => found.push(ImageUse { field, image: image.clone() }),
+            Some(Value::String(image)) => found.push(ImageUse {
+                field,
+                image: image.clone(),
+            }),
             None | Some(Value::Null) if list.optional => {}
-            None | Some(_) => return Err(MalformedWorkload { field, expected: "an image reference" }),
+            None | Some(_) => {
+                return Err(MalformedWorkload {
+                    field,
+                    expected: "an image reference",
+                });
+            }
         }
     }
     Ok(())
 }
 
 fn image_of<'a>(list: &ImageList, item: &'a Value) -> Option<&'a Value> {
-    list.pointer.iter().try_fold(item, |value, key| value.get(key))
+    list.pointer
+        .iter()
+        .try_fold(item, |value, key| value.get(key))
 }
 
 #[cfg(test)]
@@ -70,9 +97,16 @@ mod tests {
 
     use super::*;
 
-    fn uses(group: &str, kind: &str, object: &Value) -> Result<Vec<(String, String)>, MalformedWorkload> {
+    fn uses(
+        group: &str,
+        kind: &str,
+        object: &Value,
+    ) -> Result<Vec<(String, String)>, MalformedWorkload> {
         let kind = Kind::find(group, kind).expect("a kind of the table");
-        Ok(images(kind, object)?.into_iter().map(|u| (u.field.to_string(), u.image)).collect())
+        Ok(images(kind, object)?
+            .into_iter()
+            .map(|u| (u.field.to_string(), u.image))
+            .collect())
     }
 
     #[test]
@@ -90,7 +124,10 @@ mod tests {
             ("spec.ephemeralContainers[0].image", "e"),
             ("spec.volumes[1].image", "v"),
         ];
-        assert_eq!(uses("", "Pod", &pod).unwrap(), expected.map(|(f, i)| (f.to_owned(), i.to_owned())));
+        assert_eq!(
+            uses("", "Pod", &pod).unwrap(),
+            expected.map(|(f, i)| (f.to_owned(), i.to_owned()))
+        );
     }
 
     #[test]
@@ -98,13 +135,21 @@ mod tests {
         let object = json!({"spec": {"jobTemplate": {"spec": {"template": {"spec": {"containers": [{"image": "a"}]}}}}}});
         assert_eq!(
             uses("batch", "CronJob", &object).unwrap(),
-            [("spec.jobTemplate.spec.template.spec.containers[0].image".to_owned(), "a".to_owned())]
+            [(
+                "spec.jobTemplate.spec.template.spec.containers[0].image".to_owned(),
+                "a".to_owned()
+            )]
         );
     }
 
     #[test]
     fn a_container_without_a_readable_image_is_an_error_and_not_skipped() {
-        for container in [json!({}), json!({"image": null}), json!({"image": 7}), json!("x")] {
+        for container in [
+            json!({}),
+            json!({"image": null}),
+            json!({"image": 7}),
+            json!("x"),
+        ] {
             assert!(uses("", "Pod", &json!({"spec": {"containers": [container]}})).is_err());
         }
         assert!(uses("", "Pod", &json!({"spec": {"containers": {}}})).is_err());

@@ -17,14 +17,62 @@ pub struct Kind {
 
 /// Every kind that we read. Kinds outside this table are `not-covered`: their Pods are judged when they are made.
 pub const KINDS: &[Kind] = &[
-    Kind { group: "", kind: "Pod", resource: "pods", pod_spec: &["spec"], has_replicas: false },
-    Kind { group: "", kind: "PodTemplate", resource: "podtemplates", pod_spec: &["template", "spec"], has_replicas: false },
-    Kind { group: "", kind: "ReplicationController", resource: "replicationcontrollers", pod_spec: TEMPLATE, has_replicas: true },
-    Kind { group: "apps", kind: "DaemonSet", resource: "daemonsets", pod_spec: TEMPLATE, has_replicas: false },
-    Kind { group: "apps", kind: "Deployment", resource: "deployments", pod_spec: TEMPLATE, has_replicas: true },
-    Kind { group: "apps", kind: "ReplicaSet", resource: "replicasets", pod_spec: TEMPLATE, has_replicas: true },
-    Kind { group: "apps", kind: "StatefulSet", resource: "statefulsets", pod_spec: TEMPLATE, has_replicas: true },
-    Kind { group: "batch", kind: "Job", resource: "jobs", pod_spec: TEMPLATE, has_replicas: false },
+    Kind {
+        group: "",
+        kind: "Pod",
+        resource: "pods",
+        pod_spec: &["spec"],
+        has_replicas: false,
+    },
+    Kind {
+        group: "",
+        kind: "PodTemplate",
+        resource: "podtemplates",
+        pod_spec: &["template", "spec"],
+        has_replicas: false,
+    },
+    Kind {
+        group: "",
+        kind: "ReplicationController",
+        resource: "replicationcontrollers",
+        pod_spec: TEMPLATE,
+        has_replicas: true,
+    },
+    Kind {
+        group: "apps",
+        kind: "DaemonSet",
+        resource: "daemonsets",
+        pod_spec: TEMPLATE,
+        has_replicas: false,
+    },
+    Kind {
+        group: "apps",
+        kind: "Deployment",
+        resource: "deployments",
+        pod_spec: TEMPLATE,
+        has_replicas: true,
+    },
+    Kind {
+        group: "apps",
+        kind: "ReplicaSet",
+        resource: "replicasets",
+        pod_spec: TEMPLATE,
+        has_replicas: true,
+    },
+    Kind {
+        group: "apps",
+        kind: "StatefulSet",
+        resource: "statefulsets",
+        pod_spec: TEMPLATE,
+        has_replicas: true,
+    },
+    Kind {
+        group: "batch",
+        kind: "Job",
+        resource: "jobs",
+        pod_spec: TEMPLATE,
+        has_replicas: false,
+    },
     Kind {
         group: "batch",
         kind: "CronJob",
@@ -49,15 +97,33 @@ pub(super) struct ImageList {
 
 /// Every list of a Pod spec whose items name an image, in the order in which they are reported.
 pub(super) const IMAGE_LISTS: &[ImageList] = &[
-    ImageList { list: "initContainers", pointer: &["image"], optional: false },
-    ImageList { list: "containers", pointer: &["image"], optional: false },
-    ImageList { list: "ephemeralContainers", pointer: &["image"], optional: false },
-    ImageList { list: "volumes", pointer: &["image", "reference"], optional: true },
+    ImageList {
+        list: "initContainers",
+        pointer: &["image"],
+        optional: false,
+    },
+    ImageList {
+        list: "containers",
+        pointer: &["image"],
+        optional: false,
+    },
+    ImageList {
+        list: "ephemeralContainers",
+        pointer: &["image"],
+        optional: false,
+    },
+    ImageList {
+        list: "volumes",
+        pointer: &["image", "reference"],
+        optional: true,
+    },
 ];
 
 impl Kind {
     /// The row of this group and kind.
     pub fn find(group: &str, kind: &str) -> Option<&'static Self> {
-        KINDS.iter().find(|row| row.group == group && row.kind == kind)
+        KINDS
+            .iter()
+            .find(|row| row.group == group && row.kind == kind)
     }
 }

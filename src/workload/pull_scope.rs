@@ -18,13 +18,29 @@ pub struct PullScope {
 impl PullScope {
     /// The scope of an object of this kind in `namespace`.
     pub fn of(kind: &Kind, object: &Value, namespace: &str) -> Self {
-        let spec = kind.pod_spec.iter().try_fold(object, |value, key| value.get(key)).unwrap_or(&Value::Null);
-        let text = |value: Option<&Value>| value.and_then(Value::as_str).filter(|s| !s.is_empty()).map(str::to_owned);
-        let secrets = spec.get("imagePullSecrets").and_then(Value::as_array).into_iter().flatten();
+        let spec = kind
+            .pod_spec
+            .iter()
+            .try_fold(object, |value, key| value.get(key))
+            .unwrap_or(&Value::Null);
+        let text = |value: Option<&Value>| {
+            value
+                .and_then(Value::as_str)
+                .filter(|s| !s.is_empty())
+                .map(str::to_owned)
+        };
+        let secrets = spec
+            .get("imagePullSecrets")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
         Self {
             namespace: namespace.to_owned(),
-            service_account: text(spec.get("serviceAccountName")).unwrap_or_else(|| "default".to_owned()),
-            pull_secrets: secrets.filter_map(|secret| text(secret.get("name"))).collect(),
+            service_account: text(spec.get("serviceAccountName"))
+                .unwrap_or_else(|| "default".to_owned()),
+            pull_secrets: secrets
+                .filter_map(|secret| text(secret.get("name")))
+                .collect(),
         }
     }
 }

@@ -1,0 +1,416 @@
+//! One question to a registry, from waiting for a free place to the last retry.
+//!
+//! 1. wait for a place among the requests to this host, inside the deadline (`Overloaded`);
+//! 2. for each candidate credential, and at last without any: send, and answer a 401 once;
+//! 3. read the status: only 404 means absent;
+//! 4. retry what may be transient, inside the deadline.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use jiff::Timestamp;
+use moka::future::Cache;
+use reqwest::Url;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use super::address::Scope;
+use super::answer::{Answer, Until, refused};
+use super::authorize::{Authorizer, Candidate, Known, Proof, Purpose};
+use super::challenge::Challenge;
+use super::fence::Fence;
+use super::observe::RequestClass;
+use super::retry::{Retries, hold, retry_after};
+use super::transport::{Request, Transport};
+use super::{OciSettings, OciSettingsError};
+use crate::gather::registry::{Access, FetchError};
+use crate::image::Repository;
+use crate::limits::RegistryLimits;
+
+/// Registry hosts whose state is kept.
+const HOSTS: u64 = 4_096;
+/// How long the state of a host is kept when nobody asks it.
+const HOST_IDLE: Duration = Duration::from_hours(1);
+
+/// Everything that questions share.
+pub(super) struct Asking {
+    transport: Transport,
+    authorizer: Authorizer,
+    fence: Arc<Fence>,
+    hosts: Cache<String, Arc<Host>>,
+    pub(super) limits: RegistryLimits,
+}
+
+/// A question: a path below a repository, and how much of an answer is read.
+#[derive(Clone, Debug)]
+pub(super) struct Ask<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) access: &'a Access,
+    pub(super) class: RequestClass,
+    /// The path behind the repository, e.g. `manifests/1.4`.
+    pub(super) path: String,
+    pub(super) accept: Option<&'static str>,
+    /// The largest body that is read, in bytes.
+    pub(super) limit: usize,
+    /// What is asked for, for messages.
+    pub(super) what: String,
+}
+
+/// A 2xx answer.
+#[derive(Clone, Debug)]
+pub(super) struct Fetched {
+    pub(super) headers: HeaderMap,
+    pub(super) bytes: Bytes,
+}
+
+/// What is shared by all requests to one host.
+struct Host {
+    base: Url,
+    places: Semaphore,
+    /// Until when the host asked to be left alone.
+    held_until: Mutex<Option<Instant>>,
+}
+
+/// What a candidate achieved.
+enum Tried {
+    /// The registry answered the question, well or badly.
+    Answered(Box<Answer>),
+    /// The registry, or its token service, wants somebody else.
+    Denied(String),
+}
+
+// === impl Asking ===
+
+impl Asking {
+    pub(super) fn new(settings: &OciSettings) -> Result<Self, OciSettingsError> {
+        let fence = Arc::new(Fence::new(
+            settings.insecure.clone(),
+            settings.token_realms.clone(),
+        ));
+        Ok(Self {
+            transport: Transport::new(settings, Arc::clone(&fence))?,
+            authorizer: Authorizer::new(Arc::clone(&fence), settings.limits.token_bytes),
+            fence,
+            hosts: Cache::builder()
+                .max_capacity(HOSTS)
+                .time_to_idle(HOST_IDLE)
+                .build(),
+            limits: settings.limits.clone(),
+        })
+    }
+
+    /// Asks until there is an answer, or no more reason to ask. `None` is the registry's 404.
+    pub(super) async fn ask(&self, ask: &Ask<'_>) -> Result<Option<Fetched>, FetchError> {
+        let host = self.host(ask.repository.registry()).await?;
+        let mut retries = Retries::new(self.limits.attempts, Instant::now(), ask.access.deadline);
+        loop {
+            let error = match self.attempt(ask, &host).await {
+                Ok(found) => return Ok(found),
+                Err(error) => error,
+            };
+            let pause = match &error {
+                FetchError::Unreachable { .. } => retries.after_failure(Instant::now()),
+                FetchError::Throttled { retry_after, .. } => {
+                    host.hold(*retry_after);
+                    retries.after_throttling(Instant::now(), *retry_after)
+                }
+                _ => None,
+            };
+            let Some(pause) = pause else {
+                return Err(error);
+            };
+            sleep(pause).await;
+        }
+    }
+
+    async fn host(&self, registry: &str) -> Result<Arc<Host>, FetchError> {
+        let base = self
+            .fence
+            .base(registry)
+            .map_err(|refusal| refused(registry, refusal))?;
+        let places = self
+            .limits
+            .concurrent_requests
+            .clamp(1, Semaphore::MAX_PERMITS);
+        let host = async {
+            Arc::new(Host {
+                base,
+                places: Semaphore::new(places),
+                held_until: Mutex::default(),
+            })
+        };
+        Ok(self.hosts.get_with(registry.to_owned(), host).await)
+    }
+
+    async fn attempt(&self, ask: &Ask<'_>, host: &Host) -> Result<Option<Fetched>, FetchError> {
+        let registry = ask.repository.registry();
+        let _place = host.place(registry, ask.access.deadline).await?;
+        let until = Until::new(self.limits.request, ask.access.deadline);
+        let mut denials = Vec::new();
+        for candidate in Candidate::all(&ask.access.keychain, ask.repository) {
+            match self.try_as(ask, host, candidate, until).await? {
+                Tried::Answered(answer) => return self.conclude(ask, *answer, until).await,
+                Tried::Denied(detail) => denials.push(format!("{}: {detail}", candidate.source())),
+            }
+        }
+        Err(auth(ask, denials.join("; ")))
+    }
+
+    /// Sends as one candidate. A first 401 is answered with what it asks for; a second one is a refusal.
+    async fn try_as(
+        &self,
+        ask: &Ask<'_>,
+        host: &Host,
+        candidate: Candidate<'_>,
+        until: Until,
+    ) -> Result<Tried, FetchError> {
+        let purpose = Purpose {
+            repository: ask.repository,
+            base: &host.base,
+            until,
+        };
+        let mut known = self.authorizer.recall(ask.repository).await;
+        let mut proof = match &known {
+            Some(known) => {
+                self.authorizer
+                    .proof(known, candidate, purpose, &self.transport)
+                    .await?
+            }
+            None => Proof::Nothing,
+        };
+        let mut may_answer = true;
+        loop {
+            let header = match &proof {
+                Proof::Header(header) => Some(header.clone()),
+                Proof::Nothing => None,
+                Proof::Unusable(detail) => return Ok(Tried::Denied(detail.clone())),
+            };
+            let answer = self
+                .transport
+                .send(request(ask, host, header)?, until)
+                .await?;
+            if let Some(elsewhere) = answer
+                .redirected_to
+                .clone()
+                .filter(|_| matches!(answer.status.as_u16(), 401 | 403))
+            {
+                return Err(auth(
+                    ask,
+                    format!(
+                        "redirected to {elsewhere}, which answered {}",
+                        answer.status.as_u16()
+                    ),
+                ));
+            }
+            let offer = candidate.basic().filter(|_| known.is_none());
+            match (answer.status, offer) {
+                (StatusCode::UNAUTHORIZED, _) => {
+                    let asked = challenge(&answer);
+                    let detail = self.denial(answer, ask, until).await;
+                    let Some(asked) = asked.filter(|_| may_answer) else {
+                        return Ok(Tried::Denied(detail));
+                    };
+                    may_answer = false;
+                    self.authorizer.learn(ask.repository, &asked).await;
+                    self.authorizer.forget(candidate, ask.repository).await;
+                    let next = self
+                        .authorizer
+                        .proof(&asked, candidate, purpose, &self.transport)
+                        .await?;
+                    if next == proof {
+                        return Ok(Tried::Denied(detail));
+                    }
+                    (known, proof) = (Some(asked), next);
+                }
+                // A registry that serves some things to everybody may hide the others without asking who we are.
+                (StatusCode::NOT_FOUND | StatusCode::FORBIDDEN, Some(offer)) => {
+                    let asked = Known {
+                        challenge: Challenge::Basic,
+                        origin: answer.peer,
+                    };
+                    self.authorizer.learn(ask.repository, &asked).await;
+                    (known, proof) = (Some(asked), Proof::Header(offer));
+                }
+                (StatusCode::FORBIDDEN, None) => {
+                    return Ok(Tried::Denied(self.denial(answer, ask, until).await));
+                }
+                _ => return Ok(Tried::Answered(Box::new(answer))),
+            }
+        }
+    }
+
+    /// What an answer means that is not about who we are.
+    async fn conclude(
+        &self,
+        ask: &Ask<'_>,
+        answer: Answer,
+        until: Until,
+    ) -> Result<Option<Fetched>, FetchError> {
+        let registry = ask.repository.registry();
+        let status = answer.status.as_u16();
+        match status {
+            200 => {
+                let headers = answer.headers.clone();
+                let bytes = answer.body(registry, &ask.what, ask.limit, until).await?;
+                Ok(Some(Fetched { headers, bytes }))
+            }
+            404 => {
+                // Read, so that the connection can be used again.
+                answer
+                    .error_code(registry, self.limits.error_bytes, until)
+                    .await;
+                Ok(None)
+            }
+            // A registry without HEAD has not said anything: the caller fetches.
+            405 | 501 if ask.class == RequestClass::ManifestHead => Ok(Some(Fetched {
+                headers: HeaderMap::new(),
+                bytes: Bytes::new(),
+            })),
+            429 => Err(throttled(registry, &answer.headers)),
+            500..=599 => Err(FetchError::Unreachable {
+                registry: registry.to_owned(),
+                detail: format!("status {status} for {}", ask.what),
+            }),
+            _ => {
+                let code = answer
+                    .error_code(registry, self.limits.error_bytes, until)
+                    .await;
+                Err(malformed(ask, with_code(status, code)))
+            }
+        }
+    }
+
+    async fn denial(&self, answer: Answer, ask: &Ask<'_>, until: Until) -> String {
+        let status = answer.status;
+        let code = answer
+            .error_code(ask.repository.registry(), self.limits.error_bytes, until)
+            .await;
+        with_code(status.as_u16(), code)
+    }
+}
+
+// === impl Host ===
+
+impl Host {
+    /// A place among the requests to this host, once it may be asked again.
+    async fn place(
+        &self,
+        registry: &str,
+        deadline: Instant,
+    ) -> Result<SemaphorePermit<'_>, FetchError> {
+        let held_until = *self
+            .held_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = held_until.filter(|until| *until > Instant::now()) {
+            if until >= deadline {
+                let retry_after = Some(until.saturating_duration_since(Instant::now()));
+                return Err(FetchError::Throttled {
+                    registry: registry.to_owned(),
+                    retry_after,
+                });
+            }
+            sleep_until(until).await;
+        }
+        let overloaded = || FetchError::Overloaded {
+            what: format!("requests to registry {registry}"),
+        };
+        match timeout_at(deadline, self.places.acquire()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(overloaded()),
+        }
+    }
+
+    fn hold(&self, asked: Option<Duration>) {
+        let Some(until) = asked.and_then(|asked| Instant::now().checked_add(hold(asked))) else {
+            return;
+        };
+        *self
+            .held_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(until);
+    }
+}
+
+/// The request of a question.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error of the trait names both digests of a mismatch"
+)]
+fn request<'a>(
+    ask: &'a Ask<'_>,
+    host: &'a Host,
+    authorization: Option<HeaderValue>,
+) -> Result<Request<'a>, FetchError> {
+    let registry = ask.repository.registry();
+    let url = host
+        .base
+        .join(&format!("{}/{}", ask.repository.path(), ask.path))
+        .map_err(|_| malformed(ask, "its address cannot be formed"))?;
+    let method = if ask.class == RequestClass::ManifestHead {
+        Method::HEAD
+    } else {
+        Method::GET
+    };
+    Ok(Request {
+        registry,
+        base: &host.base,
+        class: ask.class,
+        method,
+        url,
+        scope: Scope::AsWritten,
+        accept: ask.accept,
+        authorization,
+        form: None,
+        follows: true,
+    })
+}
+
+/// A 429 as an error.
+pub(super) fn throttled(registry: &str, headers: &HeaderMap) -> FetchError {
+    let retry_after = headers
+        .get(RETRY_AFTER)
+        .and_then(|value| retry_after(value.as_bytes(), Timestamp::now()));
+    FetchError::Throttled {
+        registry: registry.to_owned(),
+        retry_after,
+    }
+}
+
+fn challenge(answer: &Answer) -> Option<Known> {
+    let values = answer
+        .headers
+        .get_all(WWW_AUTHENTICATE)
+        .iter()
+        .map(HeaderValue::as_bytes);
+    Challenge::choose(values).map(|challenge| Known {
+        challenge,
+        origin: answer.peer,
+    })
+}
+
+fn with_code(status: u16, code: Option<&'static str>) -> String {
+    code.map_or_else(
+        || format!("status {status}"),
+        |code| format!("status {status} {code}"),
+    )
+}
+
+fn auth(ask: &Ask<'_>, detail: String) -> FetchError {
+    FetchError::Auth {
+        registry: ask.repository.registry().to_owned(),
+        repository: ask.repository.path().to_owned(),
+        detail,
+    }
+}
+
+pub(super) fn malformed(ask: &Ask<'_>, detail: impl Into<String>) -> FetchError {
+    FetchError::Malformed {
+        registry: ask.repository.registry().to_owned(),
+        what: ask.what.clone(),
+        detail: detail.into(),
+    }
+}

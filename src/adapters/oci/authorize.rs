@@ -1,0 +1,231 @@
+//! Which credential goes with a request, driven by the registry's 401.
+//!
+//! The registry is never pinged. What it asked for once is remembered, per repository and per host, so that a warm request
+//! carries its proof at once. The credentials that apply to the repository are tried in the keychain's order, and then nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use moka::future::Cache;
+use reqwest::Url;
+
+use super::address::Class;
+use super::answer::{Until, refused};
+use super::challenge::Challenge;
+use super::fence::{Fence, host_of};
+use super::token::{TokenFailure, TokenKey, TokenRequest, Tokens, basic, bearer};
+use super::transport::Transport;
+use crate::gather::keychain::{Credential, Keychain, KeychainEntry, KeychainId};
+use crate::gather::registry::FetchError;
+use crate::image::Repository;
+
+/// Credentials of one keychain that are tried for one repository. More than that, and the rest is not tried.
+const CREDENTIALS: usize = 8;
+/// Challenges that are remembered, in bytes.
+const CHALLENGES_BYTES: u64 = 8 << 20;
+/// How long a challenge is remembered when it is not used.
+const CHALLENGE_IDLE: Duration = Duration::from_hours(1);
+
+/// Proofs for requests.
+pub(super) struct Authorizer {
+    fence: Arc<Fence>,
+    tokens: Tokens,
+    /// By registry and repository path; the empty path is what the registry last asked for at all.
+    challenges: Cache<(String, String), Known>,
+}
+
+/// What a registry asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) challenge: Challenge,
+    /// The kind of address it spoke from. It decides how far its realm may lead.
+    pub(super) origin: Class,
+}
+
+/// One way to ask: with an entry of the keychain, or without any.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate<'a> {
+    entry: Option<(usize, &'a KeychainEntry)>,
+    keychain: KeychainId,
+}
+
+/// What a request carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// This header.
+    Header(HeaderValue),
+    /// Nothing.
+    Nothing,
+    /// This candidate cannot answer the challenge, and why.
+    Unusable(String),
+}
+
+/// For which request a proof is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Purpose<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) base: &'a Url,
+    pub(super) until: Until,
+}
+
+// === impl Candidate ===
+
+impl<'a> Candidate<'a> {
+    /// The ways to ask for `repository`, in the order in which they are tried.
+    pub(super) fn all(keychain: &'a Keychain, repository: &Repository) -> Vec<Self> {
+        let entries = keychain
+            .for_repository(repository)
+            .into_iter()
+            .take(CREDENTIALS)
+            .enumerate();
+        let named = entries.map(|entry| Self {
+            entry: Some(entry),
+            keychain: keychain.id(),
+        });
+        // The anonymous token is the same for everybody.
+        named
+            .chain([Self {
+                entry: None,
+                keychain: KeychainId::default(),
+            }])
+            .collect()
+    }
+
+    /// Where it comes from, for messages.
+    pub(super) fn source(&self) -> &'a str {
+        self.entry
+            .map_or("no credentials", |(_, entry)| entry.source.as_str())
+    }
+
+    /// The header of user and password, if that is what this is.
+    pub(super) fn basic(&self) -> Option<HeaderValue> {
+        match self.credential()? {
+            Credential::Basic { username, password } => basic(username, password),
+            Credential::IdentityToken(_) | Credential::RegistryToken(_) => None,
+        }
+    }
+
+    fn credential(&self) -> Option<&'a Credential> {
+        self.entry.map(|(_, entry)| &entry.credential)
+    }
+
+    fn token_key(&self, repository: &Repository) -> TokenKey {
+        TokenKey {
+            registry: repository.registry().to_owned(),
+            repository: repository.path().to_owned(),
+            keychain: self.keychain,
+            credential: self.entry.map(|(index, _)| index),
+        }
+    }
+}
+
+// === impl Authorizer ===
+
+impl Authorizer {
+    pub(super) fn new(fence: Arc<Fence>, token_bytes: usize) -> Self {
+        let challenges = Cache::builder()
+            .max_capacity(CHALLENGES_BYTES)
+            .weigher(|(registry, path): &(String, String), known: &Known| {
+                let bytes = registry.len().saturating_add(path.len());
+                let bytes = bytes.saturating_add(known.challenge.len());
+                u32::try_from(bytes.saturating_add(256)).unwrap_or(u32::MAX)
+            })
+            .time_to_idle(CHALLENGE_IDLE)
+            .build();
+        Self {
+            fence,
+            tokens: Tokens::new(token_bytes),
+            challenges,
+        }
+    }
+
+    /// What the registry asked for, for this repository or else for any.
+    pub(super) async fn recall(&self, repository: &Repository) -> Option<Known> {
+        let registry = repository.registry().to_owned();
+        match self
+            .challenges
+            .get(&(registry.clone(), repository.path().to_owned()))
+            .await
+        {
+            Some(known) => Some(known),
+            None => self.challenges.get(&(registry, String::new())).await,
+        }
+    }
+
+    /// Remembers what the registry asks for.
+    pub(super) async fn learn(&self, repository: &Repository, known: &Known) {
+        for path in [repository.path(), ""] {
+            self.challenges
+                .insert(
+                    (repository.registry().to_owned(), path.to_owned()),
+                    known.clone(),
+                )
+                .await;
+        }
+    }
+
+    /// Drops the token of this candidate, after the registry refused it.
+    pub(super) async fn forget(&self, candidate: Candidate<'_>, repository: &Repository) {
+        self.tokens.forget(&candidate.token_key(repository)).await;
+    }
+
+    /// What `candidate` carries to answer `known`.
+    pub(super) async fn proof(
+        &self,
+        known: &Known,
+        candidate: Candidate<'_>,
+        purpose: Purpose<'_>,
+        transport: &Transport,
+    ) -> Result<Proof, FetchError> {
+        match (&known.challenge, candidate.credential()) {
+            (Challenge::Basic, None) => Ok(Proof::Nothing),
+            (Challenge::Basic, Some(_)) => Ok(candidate.basic().map_or_else(
+                || Proof::Unusable("a token does not answer a Basic challenge".to_owned()),
+                Proof::Header,
+            )),
+            (Challenge::Bearer { .. }, Some(Credential::RegistryToken(token))) => {
+                let unusable = || {
+                    Proof::Unusable("the token has characters that no header can carry".to_owned())
+                };
+                Ok(bearer(token).map_or_else(unusable, Proof::Header))
+            }
+            (Challenge::Bearer { realm, service }, credential) => {
+                let registry = purpose.repository.registry();
+                let realm = self
+                    .fence
+                    .realm(purpose.base, known.origin, realm)
+                    .map_err(|refusal| refused(registry, refusal))?;
+                if credential.is_some() && !realm.is_trusted {
+                    return Ok(Proof::Unusable(format!(
+                        "not sent to the foreign token service {}",
+                        host_of(&realm.url)
+                    )));
+                }
+                let service = service.as_deref();
+                let request = TokenRequest {
+                    registry,
+                    base: purpose.base,
+                    repository: purpose.repository.path(),
+                    realm,
+                    service,
+                    credential,
+                };
+                match self
+                    .tokens
+                    .get(
+                        candidate.token_key(purpose.repository),
+                        request,
+                        transport,
+                        purpose.until,
+                    )
+                    .await
+                {
+                    Ok(header) => Ok(Proof::Header(header)),
+                    Err(TokenFailure::Denied(detail)) => Ok(Proof::Unusable(detail)),
+                    Err(TokenFailure::Fetch(error)) => Err(error),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The three questions that gathering asks, and what counts as an answer to each.
+//!
+//! Bytes asked for by digest are hashed before anybody sees them (T-51, CVE-2023-33959). A digest that a registry claims beside
+//! bytes must be theirs (T-05, CVE-2023-47630).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+
+use super::ask::{Ask, Asking, Fetched, malformed};
+use super::manifest;
+use super::observe::RequestClass;
+use super::{OciSettings, OciSettingsError};
+use crate::gather::registry::{
+    Access, BlobReference, FetchError, FetchedManifest, ManifestReference, Registry,
+};
+use crate::image::{Digest, Repository, Tag};
+
+/// The header in which a registry says which digest it answers with.
+const CONTENT_DIGEST: &str = "docker-content-digest";
+
+/// All registries, over the network. Cheap to clone; clones share connections, tokens and bounds.
+#[derive(Clone)]
+pub struct OciRegistry {
+    asking: Arc<Asking>,
+}
+
+// === impl OciRegistry ===
+
+impl OciRegistry {
+    /// A client with these settings. It makes no connection yet.
+    pub fn new(settings: &OciSettings) -> Result<Self, OciSettingsError> {
+        Ok(Self {
+            asking: Arc::new(Asking::new(settings)?),
+        })
+    }
+
+    async fn head(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        access: &Access,
+    ) -> Result<Option<Digest>, FetchError> {
+        let ask = Ask {
+            repository,
+            access,
+            class: RequestClass::ManifestHead,
+            path: format!("manifests/{tag}"),
+            accept: Some(manifest::ACCEPT),
+            limit: 0,
+            what: format!("tag {tag} of {}", repository.path()),
+        };
+        let Some(answer) = self.asking.ask(&ask).await? else {
+            return Ok(None);
+        };
+        if let Some(digest) = claimed_digest(&ask, &answer.headers)? {
+            return Ok(Some(digest));
+        }
+        let fetched = self
+            .get_manifest(repository, &ManifestReference::Tag(tag.clone()), access)
+            .await?;
+        Ok(fetched.map(|manifest| manifest.digest))
+    }
+
+    async fn get_manifest(
+        &self,
+        repository: &Repository,
+        reference: &ManifestReference,
+        access: &Access,
+    ) -> Result<Option<FetchedManifest>, FetchError> {
+        let (name, expected) = match reference {
+            ManifestReference::Tag(tag) => (tag.to_string(), None),
+            ManifestReference::Digest(digest) => (digest.to_string(), Some(digest)),
+        };
+        let ask = Ask {
+            repository,
+            access,
+            class: RequestClass::ManifestGet,
+            path: format!("manifests/{name}"),
+            accept: Some(manifest::ACCEPT),
+            limit: self.asking.limits.manifest_bytes,
+            what: format!("manifest {name} of {}", repository.path()),
+        };
+        let Some(Fetched { headers, bytes }) = self.asking.ask(&ask).await? else {
+            return Ok(None);
+        };
+        let claimed = claimed_digest(&ask, &headers)?;
+        let digest = own_digest(&ask, &bytes, expected, claimed.as_ref())?;
+        let media_type = manifest::media_type(headers.get(CONTENT_TYPE), &bytes)
+            .map_err(|detail| malformed(&ask, detail))?;
+        Ok(Some(FetchedManifest {
+            bytes,
+            media_type,
+            digest,
+        }))
+    }
+
+    async fn get_blob(
+        &self,
+        repository: &Repository,
+        blob: &BlobReference,
+        limit: usize,
+        access: &Access,
+    ) -> Result<Option<Bytes>, FetchError> {
+        let what = format!("blob {} of {}", blob.digest, repository.path());
+        let size = usize::try_from(blob.size)
+            .ok()
+            .filter(|size| *size <= limit);
+        let Some(size) = size else {
+            return Err(FetchError::TooLarge { what, limit });
+        };
+        let ask = Ask {
+            repository,
+            access,
+            class: RequestClass::BlobGet,
+            path: format!("blobs/{}", blob.digest),
+            accept: None,
+            limit: size,
+            what,
+        };
+        let fetched = match self.asking.ask(&ask).await {
+            Ok(Some(fetched)) => fetched,
+            Ok(None) => return Ok(None),
+            // Read up to the claimed size only, so it is the claim that is wrong.
+            Err(FetchError::TooLarge { what, .. }) if what == ask.what => {
+                return Err(malformed(
+                    &ask,
+                    format!("more than the {size} bytes that its manifest claims"),
+                ));
+            }
+            Err(error) => return Err(error),
+        };
+        own_digest(&ask, &fetched.bytes, Some(&blob.digest), None)?;
+        if fetched.bytes.len() != size {
+            return Err(malformed(
+                &ask,
+                format!("{} bytes, its manifest claims {size}", fetched.bytes.len()),
+            ));
+        }
+        Ok(Some(fetched.bytes))
+    }
+}
+
+impl Registry for OciRegistry {
+    fn tag_digest<'a>(
+        &'a self,
+        repository: &'a Repository,
+        tag: &'a Tag,
+        access: &'a Access,
+    ) -> BoxFuture<'a, Result<Option<Digest>, FetchError>> {
+        self.head(repository, tag, access).boxed()
+    }
+
+    fn manifest<'a>(
+        &'a self,
+        repository: &'a Repository,
+        reference: &'a ManifestReference,
+        access: &'a Access,
+    ) -> BoxFuture<'a, Result<Option<FetchedManifest>, FetchError>> {
+        self.get_manifest(repository, reference, access).boxed()
+    }
+
+    fn blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        blob: &'a BlobReference,
+        limit: usize,
+        access: &'a Access,
+    ) -> BoxFuture<'a, Result<Option<Bytes>, FetchError>> {
+        self.get_blob(repository, blob, limit, access).boxed()
+    }
+}
+
+/// The digest that the registry claims; an error when it claims something that is none (T-54).
+#[expect(
+    clippy::result_large_err,
+    reason = "the error of the trait names both digests of a mismatch"
+)]
+fn claimed_digest(ask: &Ask<'_>, headers: &HeaderMap) -> Result<Option<Digest>, FetchError> {
+    let Some(value) = headers.get(CONTENT_DIGEST) else {
+        return Ok(None);
+    };
+    let digest = value.to_str().ok().and_then(|text| text.parse().ok());
+    digest
+        .map(Some)
+        .ok_or_else(|| malformed(ask, "Docker-Content-Digest is not a digest"))
+}
+
+/// The digest of `bytes`, which must be the one asked for and the one claimed.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error of the trait names both digests of a mismatch"
+)]
+fn own_digest(
+    ask: &Ask<'_>,
+    bytes: &[u8],
+    expected: Option<&Digest>,
+    claimed: Option<&Digest>,
+) -> Result<Digest, FetchError> {
+    let mut digest = None;
+    for expected in expected.into_iter().chain(claimed) {
+        let found = Digest::of(expected.algorithm(), bytes);
+        if found != *expected {
+            return Err(FetchError::DigestMismatch {
+                registry: ask.repository.registry().to_owned(),
+                what: ask.what.clone(),
+                expected: expected.clone(),
+                found,
+            });
+        }
+        digest.get_or_insert(found);
+    }
+    Ok(digest.unwrap_or_else(|| Digest::sha256_of(bytes)))
+}

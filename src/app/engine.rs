@@ -1,0 +1,100 @@
+//! The engine: a judge with registries and credentials behind it, and the policies in force.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use k8s_openapi::api::core::v1::Secret;
+
+use crate::adapters::credentials::FileCredentials;
+use crate::adapters::files::Documents;
+use crate::adapters::oci::{DockerConfig, OciRegistry, OciSettings, RequestObserver};
+use crate::config::JudgeArgs;
+use crate::decide::{Judge, Snapshot};
+use crate::gather::{Credentials, Gatherer};
+use crate::limits::Limits;
+use crate::policy::{CompiledPolicy, PolicySet, compile};
+use crate::trust::TrustMaterial;
+use crate::verdict::NoMatchPolicy;
+
+/// Judges by the policies that are in force.
+pub struct Engine {
+    judge: Judge,
+    credentials: Arc<FileCredentials>,
+    snapshot: ArcSwap<Snapshot>,
+    no_match: NoMatchPolicy,
+}
+
+/// A policy that does not compile, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it, one line or more each.
+    pub problems: Vec<String>,
+}
+
+impl Engine {
+    /// An engine without policies: everything is denied, or answered as `--no-match-policy` says.
+    pub fn new(args: &JudgeArgs, limits: &Limits, observer: Arc<dyn RequestObserver>) -> anyhow::Result<Self> {
+        let extra_ca = args.registry_ca.as_ref().map(|file| {
+            std::fs::read(file).with_context(|| format!("cannot read the certificates of --registry-ca {}", file.display()))
+        });
+        let settings = OciSettings {
+            limits: limits.registry.clone(),
+            insecure: args.insecure_hosts().context("--insecure-registry")?,
+            extra_ca: extra_ca.transpose()?,
+            observer,
+            ..OciSettings::default()
+        };
+        let registry = OciRegistry::new(&settings).context("cannot set up the registry client")?;
+        let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
+        let credentials = Arc::new(FileCredentials::new(docker));
+        let judge = Judge::new(
+            Gatherer::new(Arc::new(registry), limits),
+            Arc::clone(&credentials) as Arc<dyn Credentials>,
+            limits,
+        );
+        let no_match = args.no_match_policy.into();
+        let nothing = PolicySet::new(Vec::new()).context("cannot build an empty set of policies")?;
+        Ok(Self { judge, credentials, snapshot: ArcSwap::from_pointee(snapshot(nothing, no_match)), no_match })
+    }
+
+    /// The judge.
+    pub fn judge(&self) -> &Judge {
+        &self.judge
+    }
+
+    /// The credentials.
+    pub fn credentials(&self) -> &FileCredentials {
+        &self.credentials
+    }
+
+    /// What is in force now. Taken once per request.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Compiles what was read and puts it in force, broken policies included: they deny what they match.
+    ///
+    /// # Errors
+    /// The policies together are too large for one automaton; what was in force stays.
+    pub fn replace(&self, documents: &Documents) -> anyhow::Result<Vec<Broken>> {
+        let compiled: Vec<CompiledPolicy> = documents.policies.iter().map(|policy| compile(&policy.value)).collect();
+        let broken = compiled.iter().filter_map(broken).collect();
+        let set = PolicySet::new(compiled).context("too many globs in all policies together")?;
+        let secrets: Vec<Secret> = documents.secrets.iter().map(|secret| secret.value.clone()).collect();
+        self.credentials.replace(secrets);
+        self.snapshot.store(Arc::new(snapshot(set, self.no_match)));
+        Ok(broken)
+    }
+}
+
+fn snapshot(policies: PolicySet, no_match: NoMatchPolicy) -> Snapshot {
+    Snapshot { policies: Arc::new(policies), trust: Arc::new(TrustMaterial::keys_only()), no_match }
+}
+
+fn broken(policy: &CompiledPolicy) -> Option<Broken> {
+    let problems = policy.body.as_ref().err()?;
+    Some(Broken { name: policy.name.to_string(), problems: problems.iter().map(ToString::to_string).collect() })
+}

@@ -1,0 +1,268 @@
+//! The webhook: the engine behind HTTPS, and the tasks that keep policies and certificate fresh.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use futures::future::BoxFuture;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::engine::{Broken, Engine};
+use super::observers::{Requests, Reviews};
+use crate::adapters::certs::{self, CertificateFiles, ServingCertificate};
+use crate::adapters::files;
+use crate::adapters::metrics::Metrics;
+use crate::config::JudgeArgs;
+use crate::explain::{self, Answer, Context, Enforcement, Tags};
+use crate::limits::Limits;
+use crate::server::{self, Bound, Readiness, Routes, ServeSettings, Tls, TlsVersion, Validate, admin};
+use crate::verdict::{Reason, ReviewVerdict};
+use crate::workload::Request;
+
+/// What a webhook is made of.
+#[derive(Clone, Debug)]
+pub struct WebhookSettings {
+    /// Policies, and how images are judged.
+    pub judge: JudgeArgs,
+    /// Where reviews are answered.
+    pub listen: SocketAddr,
+    /// Where health and metrics are told.
+    pub admin_listen: SocketAddr,
+    /// Where the serving certificate comes from.
+    pub certificate: Certificate,
+    /// The oldest version of TLS that is spoken.
+    pub oldest_tls: TlsVersion,
+    /// How often policies are looked at again.
+    pub policies_interval: Duration,
+    /// How long reviews are still taken after the signal to stop.
+    pub stop_delay: Duration,
+    /// One line at the end of every denial.
+    pub footer: Option<String>,
+    /// The bounds.
+    pub limits: Limits,
+}
+
+/// Where a serving certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    /// From two files, read again when they change.
+    Files {
+        /// The files.
+        files: CertificateFiles,
+        /// How often they are looked at.
+        interval: Duration,
+    },
+    /// From an authority of our own.
+    Generated {
+        /// Names beside `localhost` and the loopback addresses.
+        names: Vec<String>,
+        /// Where the authority's certificate is written.
+        authority_out: Option<PathBuf>,
+    },
+}
+
+/// A webhook that answers.
+pub struct Running {
+    /// Where reviews are answered.
+    pub address: SocketAddr,
+    /// Where health and metrics are told.
+    pub admin_address: SocketAddr,
+    /// Policies that do not compile: they deny what they match.
+    pub broken: Vec<Broken>,
+    tasks: JoinSet<&'static str>,
+    stop: CancellationToken,
+}
+
+/// What stands behind `/validate`.
+struct Reviewer {
+    engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
+    footer: Option<String>,
+}
+
+/// How long calls in flight may take after the listener is closed: the longest deadline of a review.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Starts a webhook: policies and certificate are there before anything listens.
+pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
+    let metrics = Arc::new(Metrics::new());
+    let readiness = Readiness::new();
+    let policies_pending = readiness.register("policies");
+    let observer = Arc::new(Requests(Arc::clone(&metrics)));
+    let engine = Arc::new(Engine::new(&settings.judge, &settings.limits, observer)?);
+    let documents = files::load(&settings.judge.policies)?;
+    let broken = engine.replace(&documents)?;
+    count(&metrics, &engine, &broken);
+    policies_pending.ready();
+
+    let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+    let serving = certificate(&settings.certificate, &metrics, &stop, &mut tasks).await?;
+    let bound = Bound::tls(settings.listen, Tls::new(serving, settings.oldest_tls)?).await?;
+    let bound_admin = Bound::plain(settings.admin_listen).await?;
+    let (address, admin_address) = (bound.address(), bound_admin.address());
+
+    let watching = reload(&settings, documents.fingerprint, Arc::clone(&engine), Arc::clone(&metrics), stop.clone());
+    tasks.spawn(async move {
+        watching.await;
+        "the watch on policies"
+    });
+    let exposition = Arc::clone(&metrics);
+    let admin_router = admin::router(readiness.clone(), Arc::new(move || exposition.encode()));
+    let connections = settings.limits.in_flight.connections;
+    let admin_settings = ServeSettings { connections: 64, stop_delay: settings.stop_delay, drain: Duration::from_secs(1) };
+    let admin_stop = stop.clone();
+    tasks.spawn(async move {
+        bound_admin.serve(admin_router, admin_settings, admin_stop).await;
+        "the admin listener"
+    });
+    let reviewer = Arc::new(Reviewer { engine, metrics: Arc::clone(&metrics), footer: settings.footer });
+    let router = server::router(Routes { validate: reviewer }, Arc::new(Reviews(metrics)), &settings.limits);
+    let serve_settings = ServeSettings { connections, stop_delay: settings.stop_delay, drain: DRAIN };
+    let serve_stop = stop.clone();
+    tasks.spawn(async move {
+        let withdrawn = serve_stop.clone();
+        let stopping = async {
+            withdrawn.cancelled().await;
+            readiness.stop();
+        };
+        tokio::join!(bound.serve(router, serve_settings, serve_stop), stopping);
+        "the webhook listener"
+    });
+    Ok(Running { address, admin_address, broken, tasks, stop })
+}
+
+async fn certificate(
+    from: &Certificate,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<&'static str>,
+) -> anyhow::Result<Arc<ServingCertificate>> {
+    let (metrics, stop) = (Arc::clone(metrics), stop.clone());
+    match from.clone() {
+        Certificate::Files { files, interval } => {
+            let (serving, watch) = files.load(metrics).await.context("cannot load the serving certificate")?;
+            tasks.spawn(async move {
+                watch.run(interval, stop).await;
+                "the watch on the certificate"
+            });
+            Ok(serving)
+        }
+        Certificate::Generated { names, authority_out } => {
+            let made = certs::generate(&names, authority_out.as_deref(), metrics).await;
+            let (serving, renewal) = made.context("cannot make a serving certificate")?;
+            tasks.spawn(async move {
+                renewal.run(stop).await;
+                "the renewal of the certificate"
+            });
+            Ok(serving)
+        }
+    }
+}
+
+/// Keeps the policies as the files have them. What cannot be read changes nothing.
+fn reload(
+    settings: &WebhookSettings,
+    known: files::Fingerprint,
+    engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    let on_change = move |loaded: Result<files::Documents, files::LoadError>| {
+        let replaced = loaded.map_err(anyhow::Error::from).and_then(|documents| engine.replace(&documents));
+        match replaced {
+            Ok(broken) => {
+                count(&metrics, &engine, &broken);
+                tracing::info!(policies = engine.snapshot().policies.policies().len(), broken = broken.len(), "policies reloaded");
+            }
+            Err(error) => tracing::error!(%error, "policies cannot be read; the last good set stays in force"),
+        }
+    };
+    files::watch(settings.judge.policies.clone(), Some(known), settings.policies_interval, stop, on_change)
+}
+
+fn count(metrics: &Metrics, engine: &Engine, broken: &[Broken]) {
+    let all = engine.snapshot().policies.policies().len();
+    metrics.policies(all.saturating_sub(broken.len()), broken.len());
+    for policy in broken {
+        tracing::warn!(policy = policy.name, problems = ?policy.problems, "policy cannot be used; images it matches are denied");
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Waits until `until` is over, and then until what is in flight is finished.
+    ///
+    /// # Errors
+    /// A task ended that must not end.
+    pub async fn run(mut self, until: impl Future<Output = ()>) -> anyhow::Result<()> {
+        tokio::select! {
+            () = until => {}
+            ended = self.tasks.join_next() => match ended {
+                Some(Ok(task)) => bail!("{task} ended unexpectedly"),
+                Some(Err(error)) => return Err(error).context("a task of the webhook failed"),
+                None => bail!("nothing is left of the webhook"),
+            },
+        }
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.context("a task of the webhook failed while stopping")?;
+        }
+        Ok(())
+    }
+}
+
+// === impl Reviewer ===
+
+impl Reviewer {
+    fn answer(&self, uid: &str, verdict: &ReviewVerdict, trust_epoch: String) -> Answer {
+        let context = Context {
+            uid,
+            footer: self.footer.as_deref(),
+            trust_epoch,
+            tags: Tags::MayMove,
+            enforcement: Enforcement::Enforce,
+        };
+        explain::answer(verdict, &context)
+    }
+}
+
+impl Validate for Reviewer {
+    fn validate(&self, request: Request, deadline: Instant) -> BoxFuture<'_, Answer> {
+        Box::pin(async move {
+            let snapshot = self.engine.snapshot();
+            let verdict = self.engine.judge().review(&request, &snapshot, deadline).await;
+            for image in &verdict.images {
+                self.metrics.image_verdict(image.reason);
+            }
+            tracing::info!(
+                uid = request.uid,
+                namespace = request.namespace,
+                kind = request.kind,
+                name = request.name,
+                dry_run = request.dry_run,
+                images = verdict.images.len(),
+                verdict = verdict.judgement.as_str(),
+                reason = verdict.reason.as_str(),
+                "judged"
+            );
+            self.answer(&request.uid, &verdict, snapshot.trust.epoch().to_string())
+        })
+    }
+
+    fn unjudged(&self, uid: &str, reason: Reason) -> Answer {
+        let epoch = self.engine.snapshot().trust.epoch().to_string();
+        let context = Context {
+            uid,
+            footer: self.footer.as_deref(),
+            trust_epoch: epoch,
+            tags: Tags::MayMove,
+            enforcement: Enforcement::Enforce,
+        };
+        explain::unjudged(reason, &context)
+    }
+}

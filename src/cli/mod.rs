@@ -1,0 +1,111 @@
+//! The command line: one file per command.
+//!
+//! Results go to standard output, progress and errors to standard error. Exit codes are a contract: 0 admit, 1 deny, 2 usage or a
+//! policy that does not compile, 3 nothing denied and something that could not be judged.
+
+mod completion;
+mod crds;
+mod demo;
+mod manifest;
+mod progress;
+mod serve;
+mod verify;
+
+use std::io::{IsTerminal, stderr, stdout};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Admits container images only when somebody your policies trust has vouched for exactly those bytes.
+#[derive(Parser, Debug)]
+#[command(name = "vouchsafe", version, propagate_version = true, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Start here:\n  vouchsafe demo                                          see it work, nothing else needed\n  vouchsafe verify --policies policies/ IMAGE             judge an image on your desk\n  helm template . | vouchsafe verify -f - --policies p/   judge whole manifests")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the admission webhook
+    Serve(serve::ServeArgs),
+    /// Judge images or whole manifests, and explain every step
+    Verify(verify::VerifyArgs),
+    /// See it work: an embedded registry, the real webhook, and what kubectl would show
+    Demo(demo::DemoArgs),
+    /// Print the custom resource definitions
+    Crds,
+    /// Print a script that completes commands and flags in a shell
+    Completion(completion::CompletionArgs),
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything was admitted.
+    Admit,
+    /// Something was denied.
+    Deny,
+    /// The command was not used as it can be, or a policy does not compile.
+    Usage,
+    /// Nothing was denied, and something could not be judged.
+    Unknown,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Admit => 0,
+            Exit::Deny => 1,
+            Exit::Usage => 2,
+            Exit::Unknown => 3,
+        })
+    }
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What went wrong, with its causes: printed by `main`, exit code 2.
+    pub async fn run(self) -> anyhow::Result<Exit> {
+        match self.command {
+            Command::Serve(args) => serve::run(args).await,
+            Command::Verify(args) => verify::run(args).await,
+            Command::Demo(args) => demo::run(args).await,
+            Command::Crds => crds::run(),
+            Command::Completion(args) => completion::run(&args),
+        }
+    }
+}
+
+/// Whether colours are wanted on standard output.
+fn colour_on_stdout() -> bool {
+    stdout().is_terminal() && wants_colour()
+}
+
+/// Whether colours are wanted on standard error.
+fn colour_on_stderr() -> bool {
+    stderr().is_terminal() && wants_colour()
+}
+
+/// <https://no-color.org>: any value but an empty one switches colours off.
+fn wants_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Writes a result to standard output. A reader that has gone away is not an error: `vouchsafe verify … | head`.
+fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a note to standard error.
+fn note(text: &str) {
+    use std::io::Write;
+    // Where standard error is closed there is nobody to tell.
+    let _ = writeln!(stderr(), "{text}");
+}

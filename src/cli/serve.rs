@@ -1,0 +1,151 @@
+//! `vouchsafe serve`: the webhook.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Exit, colour_on_stderr, print};
+use crate::adapters::certs::CertificateFiles;
+use crate::app::webhook::{self, Certificate, WebhookSettings};
+use crate::config::JudgeArgs;
+use crate::limits::Limits;
+use crate::server::TlsVersion;
+use crate::telemetry::{self, LogFormat};
+
+/// Arguments of `serve`.
+#[derive(Args, Debug)]
+#[command(after_help = "Once it accepts calls it prints, on standard output:
+  listening https://HOST:PORT
+  admin http://HOST:PORT
+
+Example, without a cluster:
+  vouchsafe serve --policies policies/ --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --ca-out ca.pem")]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    judge: JudgeArgs,
+
+    /// Where reviews are answered, over HTTPS; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "[::]:8443", env = "VOUCHSAFE_LISTEN")]
+    listen: SocketAddr,
+
+    /// Where /healthz, /readyz and /metrics are told, over HTTP
+    #[arg(long, value_name = "ADDR:PORT", default_value = "[::]:9090", env = "VOUCHSAFE_ADMIN_LISTEN")]
+    admin_listen: SocketAddr,
+
+    /// Serving certificate with its chain, in PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key", env = "VOUCHSAFE_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+
+    /// Private key of the serving certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "VOUCHSAFE_TLS_KEY")]
+    tls_key: Option<PathBuf>,
+
+    /// Without --tls-cert a certificate is made; this is where its authority is written (the caBundle of the webhook)
+    #[arg(long, value_name = "FILE", conflicts_with = "tls_cert", env = "VOUCHSAFE_CA_OUT")]
+    ca_out: Option<PathBuf>,
+
+    /// A name of the certificate that is made, beside localhost. May be given again
+    #[arg(long, value_name = "NAME", conflicts_with = "tls_cert", value_delimiter = ',', env = "VOUCHSAFE_TLS_NAME")]
+    tls_name: Vec<String>,
+
+    /// The oldest version of TLS that is spoken
+    #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_TLS_MIN_VERSION")]
+    tls_min_version: TlsMin,
+
+    /// What is done about tags
+    #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_TAGS")]
+    tags: TagsMode,
+
+    /// One line at the end of every denial: where people may ask
+    #[arg(long, value_name = "TEXT", env = "VOUCHSAFE_DENIAL_FOOTER")]
+    denial_footer: Option<String>,
+
+    /// How often policies and certificates are looked at again, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600), env = "VOUCHSAFE_RELOAD_INTERVAL")]
+    reload_interval: u64,
+
+    /// How long reviews are still taken after the signal to stop, in seconds: until endpoints are withdrawn everywhere
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=300), env = "VOUCHSAFE_STOP_DELAY")]
+    stop_delay: u64,
+
+    /// How logs are written; text on a terminal, JSON otherwise
+    #[arg(long, value_enum, env = "VOUCHSAFE_LOG_FORMAT")]
+    log_format: Option<Format>,
+
+    /// What is logged: a level, or `vouchsafe=debug,info`
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "VOUCHSAFE_LOG")]
+    log: String,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum TlsMin {
+    /// For an API server that has nothing newer
+    #[value(name = "1.2")]
+    Tls12,
+    /// The default
+    #[default]
+    #[value(name = "1.3")]
+    Tls13,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum TagsMode {
+    /// Judge the digest that a tag has now, and warn that it may move
+    #[default]
+    Resolve,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// For people
+    Text,
+    /// One object a line
+    Json,
+}
+
+pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
+    let format = args.log_format.map(|format| match format {
+        Format::Text => LogFormat::Text,
+        Format::Json => LogFormat::Json,
+    });
+    telemetry::init(format, &args.log, colour_on_stderr())?;
+    // Taken before anything listens, so that no signal is lost.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let running = webhook::start(settings(args)).await?;
+    print(&format!("listening https://{}\nadmin http://{}\n", running.address, running.admin_address))?;
+    running
+        .run(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+        .await?;
+    Ok(Exit::Admit)
+}
+
+fn settings(args: ServeArgs) -> WebhookSettings {
+    let interval = Duration::from_secs(args.reload_interval);
+    let certificate = match (args.tls_cert, args.tls_key) {
+        (Some(certificate), Some(key)) => Certificate::Files { files: CertificateFiles { certificate, key }, interval },
+        _ => Certificate::Generated { names: args.tls_name, authority_out: args.ca_out },
+    };
+    let TagsMode::Resolve = args.tags;
+    WebhookSettings {
+        judge: args.judge,
+        listen: args.listen,
+        admin_listen: args.admin_listen,
+        certificate,
+        oldest_tls: match args.tls_min_version {
+            TlsMin::Tls12 => TlsVersion::Tls12,
+            TlsMin::Tls13 => TlsVersion::Tls13,
+        },
+        policies_interval: interval,
+        stop_delay: Duration::from_secs(args.stop_delay),
+        footer: args.denial_footer,
+        limits: Limits::default(),
+    }
+}

@@ -1,0 +1,189 @@
+//! `vouchsafe verify`: judge images or manifests as the webhook would, and explain every step.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use tokio::time::Instant;
+
+use super::manifest::{self, Manifest};
+use super::progress::Progress;
+use super::{Exit, colour_on_stdout, note, print};
+use crate::adapters::files;
+use crate::app::engine::{Broken, Engine};
+use crate::config::JudgeArgs;
+use crate::explain::{self, Style};
+use crate::gather::Credentials;
+use crate::image::ImageReference;
+use crate::limits::Limits;
+use crate::verdict::{AuthorityVerdict, ImageVerdict, Judgement, ReviewVerdict, fold_review};
+use crate::workload::{FieldPath, ImageUse, PullScope};
+
+/// Arguments of `verify`.
+#[derive(Args, Debug)]
+#[command(after_help = "Exit codes:
+  0  admitted, warnings included
+  1  an image is denied (with --fail-on warn: or warned about)
+  2  the command line, a manifest or a policy cannot be used
+  3  nothing is denied, and something could not be judged: a registry that is down, for example
+
+Examples:
+  vouchsafe verify --policies policies/ registry.example.com/shop/cart:1.4
+  helm template . | vouchsafe verify -f - --policies policies/
+  vouchsafe verify --policies policies/ -o json IMAGE | jq .verdict
+  vouchsafe verify --policies policies/ --show-input tekton-chains IMAGE | jq .predicate
+
+Registry credentials come from the docker config, as for every OCI tool.")]
+pub(super) struct VerifyArgs {
+    /// Images to judge
+    #[arg(value_name = "IMAGE", required_unless_present = "file")]
+    images: Vec<String>,
+
+    /// A manifest whose images are judged; `-` is standard input. May be given again
+    #[arg(short = 'f', long = "file", value_name = "MANIFEST")]
+    file: Vec<PathBuf>,
+
+    #[command(flatten)]
+    judge: JudgeArgs,
+
+    /// How the result is written
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+
+    /// Print what the policies of this authority are given: the verified statements, as JSON, one per line
+    #[arg(long, value_name = "AUTHORITY", conflicts_with = "output")]
+    show_input: Option<String>,
+
+    /// What makes the command fail
+    #[arg(long, value_enum, default_value_t)]
+    fail_on: FailOn,
+
+    /// Time for everything, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600), env = "VOUCHSAFE_TIMEOUT")]
+    timeout: u64,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Output {
+    /// A tree for people
+    #[default]
+    Text,
+    /// vouchsafe.verify/v1 for machines
+    Json,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum FailOn {
+    /// A denial
+    #[default]
+    Deny,
+    /// A denial or a warning
+    Warn,
+}
+
+pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
+    let engine = Engine::new(&args.judge, &Limits::default(), Arc::new(()))?;
+    let broken = engine.replace(&files::load(&args.judge.policies)?)?;
+    if !broken.is_empty() {
+        bail!("{}", explain_broken(&broken));
+    }
+    let manifests = args.file.iter().map(|path| manifest::read(path)).collect::<anyhow::Result<Vec<Manifest>>>()?;
+    let verdict = judge(&engine, &args, manifests).await;
+    if let Some(authority) = &args.show_input {
+        return show_input(&verdict, authority);
+    }
+    let warnings = explain::warnings(&verdict, explain::Tags::MayMove);
+    match args.output {
+        Output::Json => print(&format!("{}\n", serde_json::to_string_pretty(&explain::report(&verdict, warnings))?))?,
+        Output::Text => print(&explain::tree(&verdict.images, style()))?,
+    }
+    Ok(exit(&verdict, args.fail_on))
+}
+
+/// Policies are decided about before any image is.
+fn explain_broken(broken: &[Broken]) -> String {
+    let one = |policy: &Broken| {
+        let problems: Vec<String> = policy.problems.iter().map(|problem| format!("  {}", problem.replace('\n', "\n    "))).collect();
+        format!("policy {} cannot be used:\n{}", policy.name, problems.join("\n"))
+    };
+    broken.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+async fn judge(engine: &Engine, args: &VerifyArgs, manifests: Vec<Manifest>) -> ReviewVerdict {
+    let deadline = Instant::now() + Duration::from_secs(args.timeout);
+    let mut images = on_the_command_line(engine, args, deadline).await;
+    let objects: Vec<_> = manifests.into_iter().flat_map(|manifest| {
+        if manifest.others > 0 {
+            note(&format!("{} objects of kinds that run no images were passed over", manifest.others));
+        }
+        manifest.objects
+    }).collect();
+    let several = objects.len() > 1;
+    for (shown, request) in objects {
+        let _progress = Progress::start(format!("judging {shown}"));
+        let verdict = engine.judge().review(&request, &engine.snapshot(), deadline).await;
+        images.extend(verdict.images.into_iter().map(|image| if several { within(&shown, image) } else { image }));
+    }
+    fold_review(images)
+}
+
+async fn on_the_command_line(engine: &Engine, args: &VerifyArgs, deadline: Instant) -> Vec<ImageVerdict> {
+    if args.images.is_empty() {
+        return Vec::new();
+    }
+    let _progress = Progress::start(format!("judging {}", args.images.join(", ")));
+    let registries = args.images.iter().filter_map(|image| image.parse::<ImageReference>().ok());
+    let registries = registries.map(|reference| reference.repository().registry().to_owned()).collect();
+    let keychain = engine.credentials().keychain(&PullScope::default(), &registries).await.unwrap_or_default();
+    let uses = args.images.iter().map(|image| ImageUse { field: FieldPath::new(""), image: image.clone() }).collect();
+    let snapshot = engine.snapshot();
+    let mut verdict = engine.judge().images(uses, &snapshot, None, keychain, deadline).await;
+    for image in &mut verdict.images {
+        image.fields.clear();
+    }
+    verdict.images
+}
+
+/// Among several objects, a field says whose it is.
+fn within(object: &str, image: ImageVerdict) -> ImageVerdict {
+    let fields = image.fields.iter().map(|field| FieldPath::new(format!("{object} {field}"))).collect();
+    ImageVerdict { fields, ..image }
+}
+
+fn show_input(verdict: &ReviewVerdict, authority: &str) -> anyhow::Result<Exit> {
+    let all = || verdict.images.iter().flat_map(|image| &image.policies).flat_map(|policy| &policy.authorities);
+    let named: Vec<&AuthorityVerdict> = all().filter(|found| &*found.name == authority).collect();
+    if named.is_empty() {
+        let mut names: Vec<&str> = all().map(|found| &*found.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        bail!("no policy that matches has an authority {authority:?}; there are: {}", names.join(", "));
+    }
+    let inputs: Vec<&Arc<str>> = named.iter().flat_map(|found| &found.inputs).collect();
+    if inputs.is_empty() {
+        note(&format!("authority {authority} has no verified attestation of a type that its policies look at"));
+    }
+    for input in inputs {
+        // Without its line breaks a statement is one line, and nothing else of it changes.
+        let value: Box<serde_json::value::RawValue> = serde_json::from_str(input)?;
+        print(&format!("{}\n", value.get().replace(['\n', '\r'], " ")))?;
+    }
+    Ok(exit(verdict, FailOn::Deny))
+}
+
+fn exit(verdict: &ReviewVerdict, fail_on: FailOn) -> Exit {
+    match verdict.judgement {
+        Judgement::Deny => Exit::Deny,
+        Judgement::Unknown => Exit::Unknown,
+        Judgement::Warn if fail_on == FailOn::Warn => Exit::Deny,
+        Judgement::Warn | Judgement::Admit => Exit::Admit,
+    }
+}
+
+fn style() -> Style {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(100);
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    Style { color: colour_on_stdout(), width: if terminal { columns } else { usize::MAX } }
+}

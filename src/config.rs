@@ -1,0 +1,59 @@
+//! Command line and environment: what a user types ([`clap`] types, flat) and what the program needs (typed, validated).
+//!
+//! Every flag has an environment variable `VOUCHSAFE_<FLAG>`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::adapters::oci::{InsecureHosts, InvalidInsecureHost};
+use crate::verdict::NoMatchPolicy;
+
+/// What `serve` and `verify` share: the policies, and how images are judged.
+#[derive(Args, Clone, Debug)]
+pub struct JudgeArgs {
+    /// A file or folder with ClusterImagePolicy, Secret and ConfigMap documents (YAML or JSON). May be given again
+    #[arg(long, value_name = "PATH", env = "VOUCHSAFE_POLICIES", value_delimiter = ',', required = true)]
+    pub policies: Vec<PathBuf>,
+
+    /// What an image is answered that no policy matches
+    #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_NO_MATCH_POLICY")]
+    pub no_match_policy: NoMatch,
+
+    /// A registry that speaks plain HTTP: host, host:port, *.suffix or CIDR. Loopback does by default. May be given again
+    #[arg(long, value_name = "HOST", env = "VOUCHSAFE_INSECURE_REGISTRY", value_delimiter = ',')]
+    pub insecure_registry: Vec<String>,
+
+    /// PEM file with certificate authorities of registries, trusted beside those of the system
+    #[arg(long, value_name = "FILE", env = "VOUCHSAFE_REGISTRY_CA")]
+    pub registry_ca: Option<PathBuf>,
+}
+
+/// `--no-match-policy`.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NoMatch {
+    /// Deny it
+    #[default]
+    Deny,
+    /// Admit it
+    Allow,
+    /// Admit it with a warning
+    Warn,
+}
+
+impl From<NoMatch> for NoMatchPolicy {
+    fn from(written: NoMatch) -> Self {
+        match written {
+            NoMatch::Deny => Self::Deny,
+            NoMatch::Allow => Self::Allow,
+            NoMatch::Warn => Self::Warn,
+        }
+    }
+}
+
+impl JudgeArgs {
+    /// The registries that may be spoken to over plain HTTP.
+    pub fn insecure_hosts(&self) -> Result<InsecureHosts, InvalidInsecureHost> {
+        InsecureHosts::parse(&self.insecure_registry)
+    }
+}

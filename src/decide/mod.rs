@@ -1,0 +1,255 @@
+//! The decision: the way of one request through all stages.
+//!
+//! ```text
+//! review ── covered? changed? ──► image fields ── each distinct reference once ──► image::judge
+//!                                                                                   │ resolve   tag → digest
+//!                                                                                   │ match     policies of the snapshot
+//!                                                                                   │ authority gather → verify → predicate policy
+//!                                                                                   ▼
+//!                                                     fold: authorities → policies → images ──► ReviewVerdict
+//! ```
+//!
+//! Everything that is awaited ends at the deadline of the request; what is pending then is *could not judge*. The snapshot of
+//! policies and trust is taken once, so that one request never sees two states. There is one way to an admission: a verdict folded
+//! from [`crate::verify::Verified`] evidence and static authorities.
+
+mod authority;
+mod image;
+mod memory;
+mod policy;
+mod rego;
+mod unavailable;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::future::join_all;
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use crate::gather::{Access, Credentials, Gatherer, Keychain};
+use crate::image::ImageReference;
+use crate::limits::Limits;
+use crate::policy::{ObjectFacts, PolicySet};
+use crate::trust::TrustMaterial;
+use crate::verdict::{ImageVerdict, Judgement, NoMatchPolicy, Reason, ReviewVerdict, fold_review};
+use crate::workload::{
+    Change, FieldPath, ImageUse, Kind, Operation, PullScope, Request, images, what_changed,
+};
+
+use memory::Memory;
+use rego::RegoGate;
+
+/// What is in force at one moment. Taken once per request.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The policies.
+    pub policies: Arc<PolicySet>,
+    /// What is trusted besides the keys in policies.
+    pub trust: Arc<TrustMaterial>,
+    /// What an image is answered that no policy matches.
+    pub no_match: NoMatchPolicy,
+}
+
+/// Judges requests. One per process: it holds what requests share.
+pub struct Judge {
+    gatherer: Gatherer,
+    credentials: Arc<dyn Credentials>,
+    memory: Memory,
+    rego: RegoGate,
+    limits: Limits,
+}
+
+/// One request's view: what is in force, who asks, until when.
+struct Scope<'a> {
+    snapshot: &'a Snapshot,
+    object: Option<&'a ObjectFacts>,
+    access: Access,
+}
+
+// === impl Judge ===
+
+impl Judge {
+    /// A judge over these registries and credentials.
+    pub fn new(gatherer: Gatherer, credentials: Arc<dyn Credentials>, limits: &Limits) -> Self {
+        Self {
+            gatherer,
+            credentials,
+            memory: Memory::new(),
+            rego: RegoGate::new(limits),
+            limits: limits.clone(),
+        }
+    }
+
+    /// Judges one admission request.
+    pub async fn review(
+        &self,
+        request: &Request,
+        snapshot: &Snapshot,
+        deadline: Instant,
+    ) -> ReviewVerdict {
+        let Some(kind) = Kind::find(&request.group, &request.kind) else {
+            return ReviewVerdict::admitted(Reason::NotCovered);
+        };
+        let uses = match covered(kind, request) {
+            Ok(Covered::Judge(uses)) => uses,
+            Ok(Covered::Admit(reason)) => return ReviewVerdict::admitted(reason),
+            Err(verdict) => return fold_review(vec![verdict]),
+        };
+        if uses.len() > self.limits.review.images {
+            let detail = format!(
+                "{} images in one object, {} are judged",
+                uses.len(),
+                self.limits.review.images
+            );
+            return fold_review(vec![unjudged(
+                Vec::new(),
+                "",
+                Reason::LimitExceeded,
+                detail,
+            )]);
+        }
+        let object = facts(kind, request);
+        let scope = PullScope::of(kind, &request.object, &request.namespace);
+        let registries = registries(&uses, snapshot);
+        let keychain = match timeout_at(deadline, self.credentials.keychain(&scope, &registries)).await {
+            Ok(Ok(keychain)) => keychain,
+            Ok(Err(error)) => return unavailable::review(&uses, &error),
+            Err(_) => return unavailable::deadline(&uses),
+        };
+        self.images(uses, snapshot, Some(&object), keychain, deadline)
+            .await
+    }
+
+    /// Judges images, each distinct one once.
+    ///
+    /// `object` is what `match[]` selects on; without one, policies that select objects do not match.
+    pub async fn images(
+        &self,
+        uses: Vec<ImageUse>,
+        snapshot: &Snapshot,
+        object: Option<&ObjectFacts>,
+        keychain: Arc<Keychain>,
+        deadline: Instant,
+    ) -> ReviewVerdict {
+        let scope = Scope {
+            snapshot,
+            object,
+            access: Access { keychain, deadline },
+        };
+        let judged = group(uses)
+            .into_iter()
+            .map(|(written, fields)| self.image(written, fields, &scope));
+        fold_review(join_all(judged).await)
+    }
+
+    /// Judges one image that stands in these fields.
+    async fn image(
+        &self,
+        written: String,
+        fields: Vec<FieldPath>,
+        scope: &Scope<'_>,
+    ) -> ImageVerdict {
+        match written.parse::<ImageReference>() {
+            Ok(reference) => image::judge(self, reference, fields, scope).await,
+            Err(error) => ImageVerdict {
+                judgement: Judgement::Deny,
+                ..unjudged(
+                    fields,
+                    &written,
+                    Reason::InvalidReference,
+                    error.to_string(),
+                )
+            },
+        }
+    }
+}
+
+/// Whether a request is one that we judge, and which images it is about.
+enum Covered {
+    Judge(Vec<ImageUse>),
+    Admit(Reason),
+}
+
+/// CREATE, and an UPDATE that changes what runs. `deletionTimestamp` excuses nothing.
+fn covered(kind: &Kind, request: &Request) -> Result<Covered, ImageVerdict> {
+    let unreadable = |e: crate::workload::MalformedWorkload| {
+        let fields = vec![e.field.clone()];
+        ImageVerdict {
+            judgement: Judgement::Deny,
+            ..unjudged(fields, "", Reason::InvalidReference, e.to_string())
+        }
+    };
+    match (request.operation, request.subresource.as_str()) {
+        (Operation::Create, "") => images(kind, &request.object)
+            .map(Covered::Judge)
+            .map_err(unreadable),
+        (Operation::Update, "" | "ephemeralcontainers") => {
+            let nothing = Value::Null;
+            let old = request.old_object.as_ref().unwrap_or(&nothing);
+            match what_changed(kind, &request.subresource, &request.object, old)
+                .map_err(unreadable)?
+            {
+                Change::Judge(uses) => Ok(Covered::Judge(uses)),
+                Change::Unchanged => Ok(Covered::Admit(Reason::Unchanged)),
+            }
+        }
+        _ => Ok(Covered::Admit(Reason::NotCovered)),
+    }
+}
+
+/// The registries that may be asked: those of the images, and those where policies keep evidence.
+fn registries(uses: &[ImageUse], snapshot: &Snapshot) -> BTreeSet<String> {
+    let references = uses.iter().filter_map(|image| image.image.parse::<ImageReference>().ok());
+    let mut registries: BTreeSet<String> = references.map(|r| r.repository().registry().to_owned()).collect();
+    registries.extend(snapshot.policies.source_registries().map(str::to_owned));
+    registries
+}
+
+fn facts(kind: &Kind, request: &Request) -> ObjectFacts {
+    let labels = request
+        .object
+        .pointer("/metadata/labels")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten();
+    ObjectFacts {
+        group: request.group.clone(),
+        version: request.version.clone(),
+        resource: kind.resource.to_owned(),
+        labels: labels
+            .filter_map(|(key, value)| value.as_str().map(|value| (key.clone(), value.to_owned())))
+            .collect(),
+    }
+}
+
+/// The distinct images in the order of their first field, each with all fields that name it.
+fn group(uses: Vec<ImageUse>) -> Vec<(String, Vec<FieldPath>)> {
+    let mut order: Vec<(String, Vec<FieldPath>)> = Vec::new();
+    let mut index: BTreeMap<String, usize> = BTreeMap::new();
+    for ImageUse { field, image } in uses {
+        match index.get(&image).and_then(|i| order.get_mut(*i)) {
+            Some((_, fields)) => fields.push(field),
+            None => {
+                index.insert(image.clone(), order.len());
+                order.push((image, vec![field]));
+            }
+        }
+    }
+    order
+}
+
+/// An image about which nothing could be found out.
+fn unjudged(fields: Vec<FieldPath>, written: &str, reason: Reason, detail: String) -> ImageVerdict {
+    ImageVerdict {
+        fields,
+        written: written.to_owned(),
+        reference: None,
+        digest: None,
+        resolved: false,
+        policies: Vec::new(),
+        judgement: Judgement::Unknown,
+        reason,
+        detail: Some(detail),
+    }
+}

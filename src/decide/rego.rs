@@ -1,0 +1,103 @@
+//! The gate through which predicate policies run: off the async threads, as many at a time as there are cores, within time and memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use crate::limits::Limits;
+use crate::predicate_policy::{Budget, Decision, EvalError, Program};
+use crate::verdict::Reason;
+
+/// The time that all evaluations of one policy may take together.
+const PER_POLICY: Duration = Duration::from_millis(250);
+
+/// Runs programs.
+pub(super) struct RegoGate {
+    /// Evaluations at one time.
+    slots: Arc<Semaphore>,
+    /// Input of all evaluations, in KiB.
+    input: Arc<Semaphore>,
+}
+
+/// What is left of the time of one policy.
+pub(super) struct Allowance {
+    left: Duration,
+}
+
+/// Why a program gave no answer.
+pub(super) struct NoAnswer {
+    pub(super) reason: Reason,
+    pub(super) detail: String,
+}
+
+impl Allowance {
+    /// The whole time of one policy.
+    pub(super) fn of_one_policy() -> Self {
+        Self { left: PER_POLICY }
+    }
+}
+
+impl RegoGate {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            slots: Arc::new(Semaphore::new(cores)),
+            input: Arc::new(Semaphore::new(limits.in_flight.policy_input_bytes >> 10)),
+        }
+    }
+
+    /// Evaluates a program over `input`, a JSON document, within the allowance and before the deadline.
+    pub(super) async fn evaluate(
+        &self,
+        program: &Arc<Program>,
+        input: Arc<str>,
+        allowance: &mut Allowance,
+        deadline: Instant,
+    ) -> Result<Decision, NoAnswer> {
+        let permits = u32::try_from((input.len() >> 10).saturating_add(1)).unwrap_or(u32::MAX);
+        let waiting = async {
+            (
+                Arc::clone(&self.input).acquire_many_owned(permits).await,
+                Arc::clone(&self.slots).acquire_owned().await,
+            )
+        };
+        let Ok((Ok(memory), Ok(slot))) = timeout_at(deadline, waiting).await else {
+            return Err(NoAnswer {
+                reason: Reason::Overloaded,
+                detail: "too many policies are being evaluated to answer in time".to_owned(),
+            });
+        };
+        let mut budget = Budget::default();
+        budget.evaluation = budget.evaluation.min(allowance.left);
+        let program = Arc::clone(program);
+        let started = Instant::now();
+        let run = tokio::task::spawn_blocking(move || {
+            let _held = (memory, slot);
+            program.evaluate(&input, &budget)
+        });
+        let answer = run.await;
+        allowance.left = allowance.left.saturating_sub(started.elapsed());
+        match answer {
+            Ok(Ok(decision)) => Ok(decision),
+            Ok(Err(error)) => Err(NoAnswer {
+                reason: reason(&error),
+                detail: error.to_string(),
+            }),
+            // A panic inside the evaluation: it is contained here, and it never admits.
+            Err(_) => Err(NoAnswer {
+                reason: Reason::Internal,
+                detail: "the evaluation of the policy failed unexpectedly".to_owned(),
+            }),
+        }
+    }
+}
+
+fn reason(error: &EvalError) -> Reason {
+    match error {
+        _ if error.is_budget() => Reason::PolicyBudget,
+        EvalError::Policy { .. } => Reason::PolicyInvalid,
+        _ => Reason::Internal,
+    }
+}

@@ -1,0 +1,78 @@
+//! Authorities: who may vouch, for what, and where their evidence is kept.
+
+use std::sync::Arc;
+
+use crate::image::Repository;
+use crate::predicate_policy::Program;
+use crate::statement::PredicateType;
+use crate::verify::Requirement;
+
+/// One authority of a policy.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    /// Its name, unique enough to be shown; policies see its result under it.
+    pub name: Arc<str>,
+    /// How it decides.
+    pub kind: AuthorityKind,
+}
+
+/// How an authority decides.
+#[derive(Clone, Debug)]
+pub enum AuthorityKind {
+    /// It does not look at evidence.
+    Static(StaticAction),
+    /// Somebody it trusts must have signed.
+    Signed(SignedBy),
+}
+
+/// What a static authority does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StaticAction {
+    /// It lets every image pass.
+    Pass,
+    /// It refuses every image.
+    Fail {
+        /// What its author has to say; may be empty.
+        message: String,
+    },
+}
+
+/// An authority that recognises signatures.
+#[derive(Clone, Debug)]
+pub struct SignedBy {
+    /// Whose signatures.
+    pub requirement: Requirement,
+    /// Where evidence is kept.
+    pub place: Place,
+    /// What must be signed.
+    pub wanted: Wanted,
+}
+
+/// Where evidence about an image is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The repository, where it is not the image's own.
+    pub repository: Option<Repository>,
+    /// A prefix of the tags, usually empty.
+    pub tag_prefix: String,
+}
+
+/// What an authority must have signed.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// The image.
+    Signature,
+    /// Attestations, each of these; the image's signature is not looked at.
+    Attestations(Vec<AttestationRule>),
+}
+
+/// An attestation that is required.
+#[derive(Clone, Debug)]
+pub struct AttestationRule {
+    /// The name under which policies see it.
+    pub name: Arc<str>,
+    /// Its type.
+    pub predicate_type: PredicateType,
+    /// What must hold for its statement; without it, that it exists is enough.
+    pub program: Option<Arc<Program>>,
+}

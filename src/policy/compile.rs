@@ -1,0 +1,551 @@
+//! From a ClusterImagePolicy as written to what it means.
+
+use std::sync::Arc;
+
+use super::authority::{
+    AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted,
+};
+use super::problem::Problem;
+use super::select::{self, ObjectFacts, Selector};
+use crate::api;
+use crate::image::{ImageGlob, Repository};
+use crate::predicate_policy::Program;
+use crate::statement::PredicateType;
+use crate::verdict::Mode;
+use crate::verify::{PublicKey, Requirement};
+
+/// A policy, compiled or found to be broken. Either way it matches its images.
+#[derive(Clone, Debug)]
+pub struct CompiledPolicy {
+    /// `metadata.name`.
+    pub name: Arc<str>,
+    /// Whether it denies or warns.
+    pub mode: Mode,
+    /// The images it is about. A glob that cannot be read counts as `**`: what it would have matched is not known.
+    pub globs: Vec<ImageGlob>,
+    /// The objects it is about; empty means all.
+    pub selectors: Vec<Selector>,
+    /// What it asks, or what is wrong with it.
+    pub body: Result<Policy, Vec<Problem>>,
+}
+
+/// What a policy asks.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Its authorities; any that is satisfied is enough.
+    pub authorities: Vec<Authority>,
+    /// What must hold for all that its authorities found.
+    pub program: Option<Arc<Program>>,
+}
+
+/// Compiles one policy. Never fails: what is wrong with it becomes its [`CompiledPolicy::body`].
+pub fn compile(policy: &api::ClusterImagePolicy) -> CompiledPolicy {
+    let mut problems = Vec::new();
+    let spec = &policy.spec;
+    let globs = globs(&spec.images, &mut problems);
+    let mode = mode(&spec.mode, &mut problems);
+    let selectors = selectors(&spec.matches, &mut problems);
+    let authorities = authorities(&spec.authorities, &mut problems);
+    let program = spec
+        .policy
+        .as_ref()
+        .and_then(|policy| policy_level_program(policy, &mut problems));
+    if spec.authorities.is_empty() && spec.policy.is_none() {
+        problems.push(Problem::missing("spec.authorities"));
+    }
+    problems.sort();
+    problems.dedup();
+    let body = if problems.is_empty() {
+        Ok(Policy {
+            authorities,
+            program,
+        })
+    } else {
+        Err(problems)
+    };
+    let name = Arc::from(policy.metadata.name.as_deref().unwrap_or_default());
+    CompiledPolicy {
+        name,
+        mode,
+        globs,
+        selectors,
+        body,
+    }
+}
+
+// === impl CompiledPolicy ===
+
+impl CompiledPolicy {
+    /// Whether the policy is about this object.
+    pub fn selects(&self, object: Option<&ObjectFacts>) -> bool {
+        self.body.is_err()
+            || self.selectors.is_empty()
+            || object.is_some_and(|object| self.selectors.iter().any(|s| s.selects(object)))
+    }
+}
+
+fn globs(images: &[api::ImagePattern], problems: &mut Vec<Problem>) -> Vec<ImageGlob> {
+    if images.is_empty() {
+        problems.push(Problem::missing("spec.images"));
+    }
+    let mut everything = images.is_empty();
+    let mut globs = Vec::new();
+    for (index, image) in images.iter().enumerate() {
+        let field = format!("spec.images[{index}].glob");
+        if image.glob.is_empty() {
+            problems.push(Problem::missing(field));
+            everything = true;
+            continue;
+        }
+        match ImageGlob::new(&image.glob) {
+            Ok(glob) => globs.push(glob),
+            Err(error) => {
+                problems.push(Problem::invalid(
+                    &image.glob,
+                    field,
+                    format!("glob is invalid: {error}"),
+                ));
+                everything = true;
+            }
+        }
+    }
+    if everything {
+        globs.extend(ImageGlob::new("**"));
+    }
+    globs
+}
+
+fn mode(written: &str, problems: &mut Vec<Problem>) -> Mode {
+    match written {
+        "" | "enforce" => Mode::Enforce,
+        "warn" => Mode::Warn,
+        other => {
+            problems.push(Problem::invalid(other, "spec.mode", "unsupported mode"));
+            Mode::Enforce
+        }
+    }
+}
+
+fn selectors(matches: &[api::MatchResource], problems: &mut Vec<Problem>) -> Vec<Selector> {
+    const RESOURCES: [&str; 7] = [
+        "replicasets",
+        "deployments",
+        "pods",
+        "cronjobs",
+        "jobs",
+        "statefulsets",
+        "daemonsets",
+    ];
+    let mut selectors = Vec::new();
+    for (index, entry) in matches.iter().enumerate() {
+        let path = format!("spec.match[{index}]");
+        if entry.selector.is_some()
+            && entry.group.is_empty()
+            && entry.version.is_empty()
+            && entry.resource.is_empty()
+        {
+            let details = "selector requires a resource type to match the labels";
+            problems.push(Problem::invalid("", format!("{path}.selector"), details));
+        } else if !RESOURCES.contains(&entry.resource.as_str()) {
+            problems.push(Problem::invalid(
+                &entry.resource,
+                format!("{path}.resource"),
+                "unsupported resource name",
+            ));
+        }
+        if let Some(Err(error)) = entry.selector.as_ref().map(select::check) {
+            problems.push(Problem::invalid(
+                "selector",
+                format!("{path}.selector"),
+                error.to_string(),
+            ));
+        }
+        selectors.push(Selector {
+            group: entry.group.clone(),
+            version: entry.version.clone(),
+            resource: entry.resource.clone(),
+            labels: entry.selector.clone(),
+        });
+    }
+    selectors
+}
+
+fn authorities(written: &[api::Authority], problems: &mut Vec<Problem>) -> Vec<Authority> {
+    let compiled = written.iter().enumerate().map(|(index, authority)| {
+        let path = format!("spec.authorities[{index}]");
+        let kind = authority_kind(authority, &path, problems)?;
+        let name = if authority.name.is_empty() {
+            format!("authority-{index}")
+        } else {
+            authority.name.clone()
+        };
+        Some(Authority {
+            name: Arc::from(name),
+            kind,
+        })
+    });
+    compiled.flatten().collect()
+}
+
+/// The one kind that an authority is of; `None` when there is a problem.
+fn authority_kind(
+    authority: &api::Authority,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<AuthorityKind> {
+    match (&authority.key, &authority.keyless, &authority.static_) {
+        (Some(key), None, None) => {
+            signed_by_key(authority, key, path, problems).map(AuthorityKind::Signed)
+        }
+        (None, Some(_), None) => {
+            problems.push(Problem::not_supported(
+                format!("{path}.keyless"),
+                "a keyless identity",
+            ));
+            None
+        }
+        (None, None, Some(fixed)) => {
+            static_action(authority, fixed, path, problems).map(AuthorityKind::Static)
+        }
+        (None, None, None) => {
+            problems.push(Problem::neither(
+                ["key", "keyless", "static"].map(|kind| format!("{path}.{kind}")),
+            ));
+            None
+        }
+        _ => {
+            problems.push(Problem::both(
+                ["key", "keyless", "static"].map(|kind| format!("{path}.{kind}")),
+            ));
+            None
+        }
+    }
+}
+
+fn static_action(
+    authority: &api::Authority,
+    fixed: &api::StaticRef,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<StaticAction> {
+    let beside = [
+        ("attestations", !authority.attestations.is_empty()),
+        ("source", !authority.sources.is_empty()),
+        ("ctlog", authority.ctlog.is_some()),
+        ("rfc3161timestamp", authority.rfc3161_timestamp.is_some()),
+    ];
+    for (field, _) in beside.iter().filter(|(_, present)| *present) {
+        problems.push(Problem::both([
+            format!("{path}.static"),
+            format!("{path}.{field}"),
+        ]));
+    }
+    match fixed.action.as_str() {
+        "pass" => Some(StaticAction::Pass),
+        "fail" => Some(StaticAction::Fail {
+            message: fixed.message.clone(),
+        }),
+        "" => {
+            problems.push(Problem::missing(format!("{path}.static.action")));
+            None
+        }
+        other => {
+            problems.push(Problem::invalid(
+                other,
+                format!("{path}.static.action"),
+                "unsupported action",
+            ));
+            None
+        }
+    }
+}
+
+fn signed_by_key(
+    authority: &api::Authority,
+    key: &api::KeyRef,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<SignedBy> {
+    not_yet(authority, path, problems);
+    let place = place(&authority.sources, path, problems);
+    let wanted = wanted(&authority.attestations, path, problems);
+    let key = public_key(key, &format!("{path}.key"), problems);
+    Some(SignedBy {
+        requirement: Requirement::Key(key?),
+        place: place?,
+        wanted: wanted?,
+    })
+}
+
+/// Fields that ask for more than this version can prove.
+fn not_yet(authority: &api::Authority, path: &str, problems: &mut Vec<Problem>) {
+    // `ctlog: {}` asks for nothing of a key authority; a URL or a TrustRoot asks for a log entry.
+    if authority
+        .ctlog
+        .as_ref()
+        .is_some_and(|log| log.url.is_some() || !log.trust_root_ref.is_empty())
+    {
+        problems.push(Problem::not_supported(
+            format!("{path}.ctlog"),
+            "an entry in a transparency log",
+        ));
+    }
+    if authority.rfc3161_timestamp.is_some() {
+        problems.push(Problem::not_supported(
+            format!("{path}.rfc3161timestamp"),
+            "a timestamp",
+        ));
+    }
+    if authority.signature_format == "bundle" {
+        problems.push(Problem::not_supported(
+            format!("{path}.signatureFormat"),
+            "a sigstore bundle",
+        ));
+    }
+}
+
+fn public_key(key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Option<PublicKey> {
+    let given = [
+        !key.data.is_empty(),
+        !key.kms.is_empty(),
+        key.secret_ref.is_some(),
+    ];
+    match given {
+        [true, false, false] => {}
+        [false, true, false] => {
+            problems.push(Problem::not_supported(
+                format!("{path}.kms"),
+                "a key of a key management service",
+            ));
+            return None;
+        }
+        [false, false, true] => {
+            problems.push(Problem::not_supported(
+                format!("{path}.secretref"),
+                "a key in a Secret",
+            ));
+            return None;
+        }
+        [false, false, false] => {
+            problems.push(Problem::neither(
+                ["data", "kms", "secretref"].map(|field| format!("{path}.{field}")),
+            ));
+            return None;
+        }
+        _ => {
+            problems.push(Problem::both(
+                ["data", "kms", "secretref"].map(|field| format!("{path}.{field}")),
+            ));
+            return None;
+        }
+    }
+    match key.hash_algorithm.trim().to_ascii_lowercase().as_str() {
+        "" | "sha256" => {}
+        "sha224" | "sha384" | "sha512" => {
+            problems.push(Problem::not_supported(
+                format!("{path}.hashAlgorithm"),
+                "a hash other than sha256",
+            ));
+        }
+        _ => problems.push(Problem::invalid(
+            &key.hash_algorithm,
+            format!("{path}.hashAlgorithm"),
+            "",
+        )),
+    }
+    match PublicKey::from_pem(&key.data) {
+        Ok(key) => Some(key),
+        Err(error) => {
+            problems.push(Problem::invalid(
+                &key.data,
+                format!("{path}.data"),
+                error.to_string(),
+            ));
+            None
+        }
+    }
+}
+
+fn place(sources: &[api::Source], path: &str, problems: &mut Vec<Problem>) -> Option<Place> {
+    let source = match sources {
+        [] => return Some(Place::default()),
+        [source] => source,
+        _ => {
+            problems.push(Problem::invalid(
+                "source",
+                format!("{path}.source"),
+                "only single source is supported",
+            ));
+            return None;
+        }
+    };
+    if !source.signature_pull_secrets.is_empty() {
+        problems.push(Problem::not_supported(
+            format!("{path}.source[0].signaturePullSecrets"),
+            "with other pull secrets, a signature",
+        ));
+    }
+    let tag_prefix = source.tag_prefix.clone().unwrap_or_default();
+    if source.oci.is_empty() {
+        return Some(Place {
+            repository: None,
+            tag_prefix,
+        });
+    }
+    match Repository::parse(&source.oci) {
+        Ok(repository) => Some(Place {
+            repository: Some(repository),
+            tag_prefix,
+        }),
+        Err(error) => {
+            problems.push(Problem::invalid(
+                &source.oci,
+                format!("{path}.source[0].oci"),
+                error.to_string(),
+            ));
+            None
+        }
+    }
+}
+
+fn wanted(
+    attestations: &[api::Attestation],
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<Wanted> {
+    if attestations.is_empty() {
+        return Some(Wanted::Signature);
+    }
+    let before = problems.len();
+    let mut rules = Vec::new();
+    for (index, attestation) in attestations.iter().enumerate() {
+        if attestation.name.is_empty() {
+            problems.push(Problem::missing(format!("{path}.attestations.name")));
+        }
+        if attestation.predicate_type.is_empty() {
+            problems.push(Problem::missing(format!(
+                "{path}.attestations.predicateType"
+            )));
+        }
+        let at = format!("{path}.attestations[{index}].policy");
+        let program = attestation
+            .policy
+            .as_ref()
+            .map(|policy| attestation_program(policy, &at, problems));
+        rules.push(AttestationRule {
+            name: Arc::from(attestation.name.as_str()),
+            predicate_type: PredicateType::new(&attestation.predicate_type),
+            program: program.flatten(),
+        });
+    }
+    // A program that did not compile leaves `None` behind, which must never be read as "no program": there is a problem then.
+    (problems.len() == before).then_some(Wanted::Attestations(rules))
+}
+
+/// The program over one attestation's statement. It cannot ask for what only a whole policy is given.
+fn attestation_program(
+    policy: &api::PredicatePolicy,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<Program>> {
+    for (field, _) in policy_level_fields(policy)
+        .iter()
+        .filter(|(_, wanted)| wanted.is_some())
+    {
+        problems.push(Problem::disallowed(format!("{path}.{field}")));
+    }
+    program(policy, path, problems)
+}
+
+/// The program over all that a policy's authorities found.
+fn policy_level_program(
+    policy: &api::PredicatePolicy,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<Program>> {
+    for (field, _) in policy_level_fields(policy)
+        .iter()
+        .filter(|(_, wanted)| *wanted == Some(true))
+    {
+        problems.push(Problem::not_supported(
+            format!("spec.policy.{field}"),
+            "a policy with this input",
+        ));
+    }
+    program(policy, "spec.policy", problems)
+}
+
+/// What only the policy of a whole ClusterImagePolicy may ask for.
+fn policy_level_fields(policy: &api::PredicatePolicy) -> [(&'static str, Option<bool>); 4] {
+    [
+        ("fetchConfigFile", policy.fetch_config_file),
+        ("includeSpec", policy.include_spec),
+        ("includeObjectMeta", policy.include_object_meta),
+        ("includeTypeMeta", policy.include_type_meta),
+    ]
+}
+
+fn program(
+    policy: &api::PredicatePolicy,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<Program>> {
+    match policy.language.as_str() {
+        "rego" => {}
+        "cue" => {
+            problems.push(Problem::not_supported(
+                format!("{path}.type"),
+                "a policy in CUE",
+            ));
+            return None;
+        }
+        other => {
+            problems.push(Problem::invalid(
+                other,
+                format!("{path}.type"),
+                "only [cue,rego] are supported at the moment",
+            ));
+            return None;
+        }
+    }
+    let bodies = ["configMapRef", "data", "remote"].map(|field| format!("{path}.{field}"));
+    match (
+        policy.data.is_empty(),
+        policy.remote.is_some(),
+        policy.config_map_ref.is_some(),
+    ) {
+        (false, false, false) => {}
+        (true, true, false) => {
+            problems.push(Problem::not_supported(
+                format!("{path}.remote"),
+                "a remote policy",
+            ));
+            return None;
+        }
+        (true, false, true) => {
+            problems.push(Problem::not_supported(
+                format!("{path}.configMapRef"),
+                "a policy in a ConfigMap",
+            ));
+            return None;
+        }
+        (true, false, false) => {
+            problems.push(Problem::missing(bodies.join(", ")));
+            return None;
+        }
+        _ => {
+            problems.push(Problem::both(bodies));
+            return None;
+        }
+    }
+    match Program::compile(&policy.data) {
+        Ok(program) => Some(Arc::new(program)),
+        Err(error) => {
+            problems.push(Problem::invalid(
+                "policy",
+                format!("{path}.data"),
+                error.to_string(),
+            ));
+            None
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The import table: which folder of `src/` may use which, and what the pure ones may not touch.
+//!
+//! One package has no crate boundaries, so this test is the boundary. It reads every source file, collects the `crate::folder` paths
+//! outside of tests, and fails on an edge that the table does not name. To change the structure, change the table, in a commit that
+//! says why.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use syn::visit::{self, Visit};
+
+/// Folder → what of ours it may use.
+const TABLE: &[(&str, &[&str])] = &[
+    ("limits", &[]),
+    ("image", &[]),
+    ("api", &[]),
+    ("statement", &["image", "limits"]),
+    ("workload", &["image", "limits"]),
+    ("trust", &["image", "limits"]),
+    ("evidence", &["image", "limits"]),
+    ("verify", &["image", "evidence", "statement", "trust", "limits"]),
+    ("predicate_policy", &["image", "statement", "verify", "limits"]),
+    // `workload` for the paths of fields, `evidence` and `statement` for the names of formats and types that a verdict speaks of.
+    ("verdict", &["image", "verify", "predicate_policy", "workload", "evidence", "statement"]),
+    ("policy", &["api", "image", "workload", "trust", "verify", "predicate_policy", "statement", "verdict"]),
+    ("explain", &["verdict", "policy", "image", "workload", "verify", "evidence", "statement"]),
+    // `workload` for the scope of pull secrets, which its trait `Credentials` takes.
+    ("gather", &["image", "evidence", "limits", "workload"]),
+    (
+        "decide",
+        &[
+            "limits", "image", "api", "statement", "workload", "trust", "evidence", "verify", "predicate_policy", "verdict", "policy",
+            "explain", "gather",
+        ],
+    ),
+    ("adapters", &["gather", "trust", "api", "policy", "explain", "image", "verdict", "limits", "workload"]),
+    ("server", &["workload", "explain", "limits", "verdict"]),
+    ("demo", &["image", "statement"]),
+];
+
+/// Nothing imports these; they may use anything.
+const TOP: &[&str] = &["app", "cli", "config", "telemetry", "main", "lib"];
+
+/// Folders that are values in, values out: no network, no files, no clock, no environment.
+const PURE: &[&str] = &[
+    "limits", "image", "api", "statement", "workload", "trust", "evidence", "verify", "predicate_policy", "verdict", "policy", "explain",
+];
+
+/// What they may not name.
+const FORBIDDEN: &[&str] = &[
+    "tokio", "reqwest", "axum", "hyper", "kube::Client", "std::env", "std::fs", "std::net", "std::process", "SystemTime::now",
+    "Timestamp::now",
+];
+
+/// What `gather` and `decide` may not name: they wait and join, and leave everything else to `adapters`.
+const FORBIDDEN_ASYNC: &[&str] =
+    &["tokio::fs", "tokio::net", "tokio::spawn", "reqwest", "axum", "hyper", "kube", "std::env", "std::fs", "std::net", "SystemTime::now"];
+
+/// Every path that a file names outside of its tests.
+#[derive(Default)]
+struct Paths {
+    found: BTreeSet<String>,
+}
+
+impl<'ast> Visit<'ast> for Paths {
+    fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
+        if !is_test(&item.attrs) {
+            visit::visit_item_mod(self, item);
+        }
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let words: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        self.found.insert(words.join("::"));
+        visit::visit_path(self, path);
+    }
+
+    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        self.walk(&item.tree, String::new());
+    }
+}
+
+impl Paths {
+    fn walk(&mut self, tree: &syn::UseTree, prefix: String) {
+        let join = |name: &syn::Ident| if prefix.is_empty() { name.to_string() } else { format!("{prefix}::{name}") };
+        match tree {
+            syn::UseTree::Path(path) => self.walk(&path.tree, join(&path.ident)),
+            syn::UseTree::Name(name) => {
+                self.found.insert(join(&name.ident));
+            }
+            syn::UseTree::Rename(rename) => {
+                self.found.insert(join(&rename.ident));
+            }
+            syn::UseTree::Glob(_) => {
+                self.found.insert(prefix);
+            }
+            syn::UseTree::Group(group) => group.items.iter().for_each(|item| self.walk(item, prefix.clone())),
+        }
+    }
+}
+
+fn is_test(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("cfg") && attribute.parse_args::<syn::Path>().is_ok_and(|argument| argument.is_ident("test"))
+    })
+}
+
+fn source_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            source_files(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") && path.file_stem().is_some_and(|s| s != "tests") {
+            found.push(path);
+        }
+    }
+}
+
+/// Top folder of `src/` → the paths that its files name, with the file.
+fn paths_by_folder() -> BTreeMap<String, Vec<(PathBuf, String)>> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    source_files(&src, &mut files);
+    let mut by_folder: BTreeMap<String, Vec<(PathBuf, String)>> = BTreeMap::new();
+    for file in files {
+        let relative = file.strip_prefix(&src).expect("below src").to_owned();
+        let first = relative.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
+        let folder = first.trim_end_matches(".rs").to_owned();
+        let syntax = syn::parse_file(&fs::read_to_string(&file).expect("readable")).expect("Rust");
+        let mut paths = Paths::default();
+        paths.visit_file(&syntax);
+        by_folder.entry(folder).or_default().extend(paths.found.into_iter().map(|path| (relative.clone(), path)));
+    }
+    by_folder
+}
+
+#[test]
+fn every_folder_uses_only_what_the_table_allows() {
+    let table: BTreeMap<&str, &[&str]> = TABLE.iter().copied().collect();
+    let folders: BTreeSet<&str> = table.keys().copied().chain(TOP.iter().copied()).collect();
+    let mut broken = Vec::new();
+    for (folder, paths) in paths_by_folder() {
+        if TOP.contains(&folder.as_str()) {
+            continue;
+        }
+        let Some(allowed) = table.get(folder.as_str()) else {
+            broken.push(format!("src/{folder} is not in the table"));
+            continue;
+        };
+        for (file, path) in paths {
+            let mut words = path.split("::");
+            let (Some("crate"), Some(used)) = (words.next(), words.next()) else { continue };
+            if used != folder && folders.contains(used) && !allowed.contains(&used) {
+                broken.push(format!("src/{} uses {path}", file.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "edges that the table does not allow:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn the_table_has_no_cycle() {
+    let table: BTreeMap<&str, &[&str]> = TABLE.iter().copied().collect();
+    let mut done: BTreeSet<&str> = BTreeSet::new();
+    while done.len() < table.len() {
+        let ready: Vec<&str> = table.iter().filter(|(f, uses)| !done.contains(*f) && uses.iter().all(|u| done.contains(u))).map(|(f, _)| *f).collect();
+        assert!(!ready.is_empty(), "a cycle among {:?}", table.keys().filter(|f| !done.contains(*f)).collect::<Vec<_>>());
+        done.extend(ready);
+    }
+}
+
+#[test]
+fn pure_folders_touch_neither_network_nor_files_nor_clock() {
+    let mut broken = Vec::new();
+    for (folder, paths) in paths_by_folder() {
+        let forbidden: &[&str] = match folder.as_str() {
+            "decide" | "gather" => FORBIDDEN_ASYNC,
+            pure if PURE.contains(&pure) => FORBIDDEN,
+            _ => continue,
+        };
+        for (file, path) in paths {
+            let names = |word: &&&str| path == **word || path.starts_with(&format!("{word}::")) || path.ends_with(&format!("::{word}"));
+            if let Some(word) = forbidden.iter().find(names) {
+                broken.push(format!("src/{} names {path} ({word} is not for {folder})", file.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn no_file_of_src_has_grown_into_two() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    source_files(&src, &mut files);
+    let lines = |file: &PathBuf| fs::read_to_string(file).expect("readable").lines().count();
+    let long: Vec<String> = files.iter().map(|f| (f, lines(f))).filter(|(_, n)| *n > 600).map(|(f, n)| format!("{}: {n} lines", f.display())).collect();
+    assert!(long.is_empty(), "split these: {}", long.join(", "));
+}
