@@ -1,0 +1,8 @@
+//! The webhook's edge, in process: the router alone, and the whole of it over real TLS.
+
+#[path = "webhook_server/over_tls.rs"]
+mod over_tls;
+#[path = "webhook_server/router.rs"]
+mod router;
+#[path = "webhook_server/stand_ins.rs"]
+mod stand_ins;
