@@ -39,7 +39,8 @@ impl RequestObserver for Requests {
 
 impl Observer for Reviews {
     fn answered(&self, operation: Option<Operation>, answer: &Answer, took: Duration) {
-        self.0.admission(operation, answer.judgement, answer.verdict_reason, took);
+        self.0
+            .admission(operation, answer.judgement, answer.verdict_reason, took);
     }
 
     fn refused(&self, status: StatusCode) {

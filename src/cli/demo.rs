@@ -41,8 +41,11 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
     let folder = Folder::make()?;
     let store = Store::new();
     let policies = folder.path().join("policies.yaml");
-    std::fs::write(&policies, cast::set_the_stage(&store)?).context("cannot write the demo's policies")?;
-    let registry = Registry::bind(store, "127.0.0.1:0").await.context("cannot start the demo's registry")?;
+    std::fs::write(&policies, cast::set_the_stage(&store)?)
+        .context("cannot write the demo's policies")?;
+    let registry = Registry::bind(store, "127.0.0.1:0")
+        .await
+        .context("cannot start the demo's registry")?;
     let authority = folder.path().join("ca.pem");
     let running = webhook::start(settings(&policies, &authority)).await?;
     let stage = Stage {
@@ -66,11 +69,18 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
 /// Sends one Pod after the other, and shows what kubectl would show.
 async fn play(stage: &Stage) -> anyhow::Result<Exit> {
     let line = |text: String| print(&text);
-    line(format!("registry  {}\nwebhook   {}\npolicies  {}\n", stage.registry, stage.webhook, stage.policies))?;
+    line(format!(
+        "registry  {}\nwebhook   {}\npolicies  {}\n",
+        stage.registry, stage.webhook, stage.policies
+    ))?;
     let mut as_announced = 0;
     for part in &cast::CAST {
         let image = format!("{}/{}", stage.registry, part.image);
-        line(format!("\n{}\n$ kubectl run {} --image={image}\n", heading(part), name(part)))?;
+        line(format!(
+            "\n{}\n$ kubectl run {} --image={image}\n",
+            heading(part),
+            name(part)
+        ))?;
         let response = review(stage, part, &image).await?;
         let (shown, admitted) = as_kubectl(&response, part)?;
         line(shown.clone())?;
@@ -88,12 +98,20 @@ async fn play(stage: &Stage) -> anyhow::Result<Exit> {
         stage.registry,
         cast::CAST.first().map_or("", |part| part.image),
     ))?;
-    Ok(if as_announced == all { Exit::Admit } else { Exit::Deny })
+    Ok(if as_announced == all {
+        Exit::Admit
+    } else {
+        Exit::Deny
+    })
 }
 
 fn heading(part: &Part) -> String {
     let text = format!("{}: {}", part.image, part.story);
-    if colour_on_stdout() { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text }
+    if colour_on_stdout() {
+        format!("\u{1b}[1m{text}\u{1b}[0m")
+    } else {
+        text
+    }
 }
 
 /// The name of the Pod.
@@ -124,8 +142,17 @@ async fn review(stage: &Stage, part: &Part, image: &str) -> anyhow::Result<Value
             "dryRun": false,
         },
     });
-    let answer = stage.client.post(&stage.webhook).json(&review).send().await.context("the webhook did not answer")?;
-    let answer: Value = answer.json().await.context("the webhook answered with something else than JSON")?;
+    let answer = stage
+        .client
+        .post(&stage.webhook)
+        .json(&review)
+        .send()
+        .await
+        .context("the webhook did not answer")?;
+    let answer: Value = answer
+        .json()
+        .await
+        .context("the webhook answered with something else than JSON")?;
     if answer.pointer("/response/uid").and_then(Value::as_str) != Some(&uid) {
         bail!("the webhook answered another review: {answer}");
     }
@@ -134,19 +161,31 @@ async fn review(stage: &Stage, part: &Part, image: &str) -> anyhow::Result<Value
 
 /// What kubectl prints for a response, and whether the Pod was admitted.
 fn as_kubectl(response: &Value, part: &Part) -> anyhow::Result<(String, bool)> {
-    let Some(allowed) = response.pointer("/response/allowed").and_then(Value::as_bool) else {
+    let Some(allowed) = response
+        .pointer("/response/allowed")
+        .and_then(Value::as_bool)
+    else {
         bail!("the webhook's answer says neither yes nor no: {response}");
     };
-    let warnings = response.pointer("/response/warnings").and_then(Value::as_array).into_iter().flatten();
-    let mut shown: String = warnings.filter_map(Value::as_str).map(|warning| format!("Warning: {warning}\n")).collect();
+    let warnings = response
+        .pointer("/response/warnings")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let mut lines: Vec<String> = warnings
+        .filter_map(Value::as_str)
+        .map(|warning| format!("Warning: {warning}"))
+        .collect();
     if allowed {
-        shown.push_str(&format!("pod/{} created\n", name(part)));
+        lines.push(format!("pod/{} created", name(part)));
     } else {
-        let message = response.pointer("/response/status/message").and_then(Value::as_str).unwrap_or_default();
-        shown.push_str("Error from server (Forbidden): admission webhook \"policy.sigstore.dev\" denied the request: ");
-        shown.push_str(message);
-        shown.push('\n');
+        let message = response.pointer("/response/status/message");
+        let message = message.and_then(Value::as_str).unwrap_or_default();
+        lines.push(format!(
+            "Error from server (Forbidden): admission webhook \"policy.sigstore.dev\" denied the request: {message}"
+        ));
     }
+    let shown = lines.join("\n") + "\n";
     Ok((shown, allowed))
 }
 
@@ -161,7 +200,10 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
         },
         listen: free_port,
         admin_listen: free_port,
-        certificate: Certificate::Generated { names: Vec::new(), authority_out: Some(authority.to_owned()) },
+        certificate: Certificate::Generated {
+            names: Vec::new(),
+            authority_out: Some(authority.to_owned()),
+        },
         oldest_tls: TlsVersion::Tls13,
         policies_interval: Duration::from_secs(5),
         stop_delay: Duration::ZERO,
@@ -173,8 +215,12 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
 /// A client that trusts the webhook's authority and nobody else.
 fn client(authority: &Path) -> anyhow::Result<reqwest::Client> {
     let pem = std::fs::read(authority).context("cannot read the webhook's authority")?;
-    let authority = reqwest::Certificate::from_pem(&pem).context("the webhook's authority is no certificate")?;
-    let client = reqwest::Client::builder().tls_certs_only([authority]).no_proxy().timeout(Duration::from_secs(30));
+    let authority = reqwest::Certificate::from_pem(&pem)
+        .context("the webhook's authority is no certificate")?;
+    let client = reqwest::Client::builder()
+        .tls_certs_only([authority])
+        .no_proxy()
+        .timeout(Duration::from_secs(30));
     client.build().context("cannot make an HTTPS client")
 }
 
@@ -184,7 +230,8 @@ struct Folder(std::path::PathBuf);
 impl Folder {
     fn make() -> anyhow::Result<Self> {
         let path = std::env::temp_dir().join(format!("vouchsafe-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&path).with_context(|| format!("cannot make the folder {}", path.display()))?;
+        std::fs::create_dir_all(&path)
+            .with_context(|| format!("cannot make the folder {}", path.display()))?;
         Ok(Self(path))
     }
 

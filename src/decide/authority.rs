@@ -63,22 +63,60 @@ pub(super) async fn judge(
         AuthorityKind::Signed(signed) => {
             let Requirement::Key(key) = &signed.requirement;
             let answered = signed_by(judge, signed, image, scope).await;
-            (verdict::AuthorityKind::Key, Some(key.fingerprint()), Reason::Satisfied, answered)
+            (
+                verdict::AuthorityKind::Key,
+                Some(key.fingerprint()),
+                Reason::Satisfied,
+                answered,
+            )
         }
     };
     let (outcome, reason, cause, evidence, rego, authority_match) = match answer {
-        Answer::Satisfied { evidence, rego, authority_match } => {
-            (Outcome::Satisfied, admits_as, None, evidence, rego, Some(authority_match))
-        }
-        Answer::Violated { reason, cause, rego } => {
-            (Outcome::Violated, reason, Some(cause), Vec::new(), rego, None)
-        }
-        Answer::Unknown { reason, cause } => {
-            (Outcome::Unknown, reason, Some(cause), Vec::new(), None, None)
-        }
+        Answer::Satisfied {
+            evidence,
+            rego,
+            authority_match,
+        } => (
+            Outcome::Satisfied,
+            admits_as,
+            None,
+            evidence,
+            rego,
+            Some(authority_match),
+        ),
+        Answer::Violated {
+            reason,
+            cause,
+            rego,
+        } => (
+            Outcome::Violated,
+            reason,
+            Some(cause),
+            Vec::new(),
+            rego,
+            None,
+        ),
+        Answer::Unknown { reason, cause } => (
+            Outcome::Unknown,
+            reason,
+            Some(cause),
+            Vec::new(),
+            None,
+            None,
+        ),
     };
     let name = Arc::clone(&authority.name);
-    let verdict = AuthorityVerdict { name, kind, wanted, outcome, reason, cause, evidence, rego, inputs };
+    let verdict = AuthorityVerdict {
+        name,
+        kind,
+        wanted,
+        outcome,
+        reason,
+        cause,
+        evidence,
+        rego,
+        inputs,
+    };
     (verdict, Found { authority_match })
 }
 
@@ -109,7 +147,9 @@ async fn signed_by(
     scope: &Scope<'_>,
 ) -> (Answer, Vec<Arc<str>>) {
     let answer = match &signed.wanted {
-        Wanted::Signature => signatures(judge, signed, image, scope).await.map(|answer| (answer, Vec::new())),
+        Wanted::Signature => signatures(judge, signed, image, scope)
+            .await
+            .map(|answer| (answer, Vec::new())),
         Wanted::Attestations(rules) => attestations(judge, signed, rules, image, scope).await,
     };
     answer.unwrap_or_else(|error| {
@@ -286,7 +326,7 @@ async fn one_rule(
             Ok(Decision::Pass) => passed.push(attestation),
             // A warning beside `result: true` does not satisfy an authority, as in policy-controller.
             Ok(Decision::Warn(messages) | Decision::Fail(messages)) => {
-                refused = refused.or(Some(messages))
+                refused = refused.or(Some(messages));
             }
             Err(none) => unanswered = unanswered.or(Some(none)),
         }
@@ -361,10 +401,19 @@ fn attestation_entry(verified: &Verified<Attestation>, predicate_type: &Predicat
 impl Pool {
     /// The verified statements that the rules look at, as they were signed.
     fn inputs(&self, rules: &[AttestationRule]) -> Vec<Arc<str>> {
-        let statements = self.verified.iter().map(|verified| &verified.value().statement);
-        let wanted = |predicate_type: &str| rules.iter().any(|rule| rule.predicate_type.uri() == predicate_type);
+        let statements = self
+            .verified
+            .iter()
+            .map(|verified| &verified.value().statement);
+        let wanted = |predicate_type: &str| {
+            rules
+                .iter()
+                .any(|rule| rule.predicate_type.uri() == predicate_type)
+        };
         let wanted = statements.filter(|statement| wanted(statement.predicate_type()));
-        wanted.map(|statement| Arc::clone(statement.json())).collect()
+        wanted
+            .map(|statement| Arc::clone(statement.json()))
+            .collect()
     }
 
     /// Why no verified attestation of the rule's type is there.

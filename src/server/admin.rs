@@ -1,6 +1,6 @@
 //! The second listener, without TLS, for kubelet and Prometheus: it can only be read.
 //!
-//! It is apart from the webhook, so that a full webhook still says that it lives, and so that a NetworkPolicy can tell them apart.
+//! It is apart from the webhook, so that a full webhook still says that it lives, and so that a `NetworkPolicy` can tell them apart.
 
 use std::sync::Arc;
 

@@ -83,10 +83,14 @@ impl Refusal {
         match self {
             Self::UnknownPath { .. } => StatusCode::NOT_FOUND,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::ContentType { .. } | Self::ContentEncoding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::ContentType { .. } | Self::ContentEncoding { .. } => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::BrokenBody { .. } | Self::Timeout(_) | Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::BrokenBody { .. } | Self::Timeout(_) | Self::Malformed(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unwritable { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -100,7 +104,9 @@ impl IntoResponse for Refusal {
         text.push('\n');
         let mut response = (self.status(), text).into_response();
         if matches!(self, Self::WrongMethod { .. }) {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+            response
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static("POST"));
         }
         response
     }

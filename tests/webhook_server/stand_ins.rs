@@ -15,10 +15,10 @@ use vouchsafe::server::{Answer, Observer, Routes, Validate, router};
 use vouchsafe::verdict::{Judgement, Reason};
 use vouchsafe::workload::{Operation, Request};
 
-pub const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";
+pub(crate) const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";
 
 /// Judges by the name of the object.
-pub struct ByName;
+pub(crate) struct ByName;
 
 impl Validate for ByName {
     fn validate(&self, request: Request, deadline: Instant) -> BoxFuture<'_, Answer> {
@@ -34,7 +34,11 @@ impl Validate for ByName {
                 }
                 _ => {}
             }
-            answer(if request.name == "denied" { Reason::Unsigned } else { Reason::Satisfied })
+            answer(if request.name == "denied" {
+                Reason::Unsigned
+            } else {
+                Reason::Satisfied
+            })
         }
         .boxed()
     }
@@ -44,24 +48,32 @@ impl Validate for ByName {
     }
 }
 
-pub fn answer(reason: Reason) -> Answer {
+pub(crate) fn answer(reason: Reason) -> Answer {
     let allowed = reason == Reason::Satisfied;
     Answer {
         allowed,
         code: if allowed { 200 } else { 403 },
         reason: if allowed { "" } else { "Forbidden" },
-        message: if allowed { String::new() } else { format!("validation failed: {reason}") },
+        message: if allowed {
+            String::new()
+        } else {
+            format!("validation failed: {reason}")
+        },
         causes: Vec::new(),
         warnings: Vec::new(),
         audit_annotations: BTreeMap::from([("reason".to_owned(), reason.to_string())]),
-        judgement: if allowed { Judgement::Admit } else { Judgement::Unknown },
+        judgement: if allowed {
+            Judgement::Admit
+        } else {
+            Judgement::Unknown
+        },
         verdict_reason: reason,
     }
 }
 
 /// Remembers what was reported.
 #[derive(Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     pub panics: AtomicU64,
     pub in_flight: AtomicI64,
     pub refused: Mutex<Vec<StatusCode>>,
@@ -70,7 +82,10 @@ pub struct Seen {
 
 impl Observer for Seen {
     fn answered(&self, operation: Option<Operation>, answer: &Answer, _: Duration) {
-        self.answered.lock().unwrap().push((operation, answer.verdict_reason));
+        self.answered
+            .lock()
+            .unwrap()
+            .push((operation, answer.verdict_reason));
     }
 
     fn refused(&self, status: StatusCode) {
@@ -91,13 +106,22 @@ impl Observer for Seen {
 }
 
 /// A router with its own watcher.
-pub fn watched_router(limits: &Limits) -> (Router, Arc<Seen>) {
+pub(crate) fn watched_router(limits: &Limits) -> (Router, Arc<Seen>) {
     let seen = Arc::new(Seen::default());
-    (router(Routes { validate: Arc::new(ByName) }, seen.clone(), limits), seen)
+    (
+        router(
+            Routes {
+                validate: Arc::new(ByName),
+            },
+            seen.clone(),
+            limits,
+        ),
+        seen,
+    )
 }
 
 /// A review of a Pod of this name.
-pub fn review(name: &str) -> Value {
+pub(crate) fn review(name: &str) -> Value {
     json!({
         "kind": "AdmissionReview",
         "apiVersion": "admission.k8s.io/v1",
