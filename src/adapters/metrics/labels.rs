@@ -69,7 +69,10 @@ impl RegistryOutcome {
 pub(super) struct Word(pub(super) &'static str);
 
 impl EncodeLabelValue for Word {
-    fn encode(&self, encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+    fn encode(
+        &self,
+        encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>,
+    ) -> Result<(), std::fmt::Error> {
         self.0.encode(encoder)
     }
 }
