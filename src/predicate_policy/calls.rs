@@ -17,8 +17,8 @@ const PACKAGE: [&str; 2] = ["data", "sigstore"];
 /// The rule that is asked.
 const QUERY: &str = "isCompliant";
 /// How deep evaluation may nest, in statements and expressions along the deepest chain of calls.
-/// A stack of one mebibyte has room for several times as many.
-const DEPTH: usize = 600;
+/// The worst shapes fill a stack of one mebibyte at 480; threads have two by default.
+const DEPTH: usize = 300;
 /// Most rules.
 const RULES: usize = 2000;
 
@@ -109,7 +109,7 @@ impl Graph {
         if name == "print" {
             return Ok(None);
         }
-        let Some((index, builtin)) = self.find(&call.path) else {
+        let Some((index, builtin)) = find(&name) else {
             return Err(CompileError::UnknownFunction { name });
         };
         refuse(builtin)?;
@@ -129,14 +129,10 @@ impl Graph {
         if self.rules.contains_key(path) {
             return Ok(None);
         }
-        match self.find(path) {
+        match find(&spoken(path)) {
             Some((index, builtin)) => refuse(builtin).map(|()| Some(index)),
             None => Ok(None),
         }
-    }
-
-    fn find(&self, path: &Path) -> Option<(usize, &'static super::builtins::Builtin)> {
-        find(&spoken(path))
     }
 
     /// Refuses cycles and chains that nest too deeply. The walk keeps its own stack.
@@ -286,11 +282,10 @@ impl Name {
                 Node::With(with) => {
                     for side in [&with.refr, &with.r#as] {
                         let path = absolute(&side.path());
-                        self.replaced
-                            .extend(path.filter(|path| is_function_path(path)));
+                        self.replaced.extend(path.filter(is_function_path));
                     }
                 }
-                Node::Expr(_) | Node::Declared(_) | Node::Pattern(_) => {}
+                Node::Expr(_) | Node::Declared(_) | Node::Pattern(_) | Node::Statement(_) => {}
             }
             true
         });
@@ -325,7 +320,7 @@ fn locals<'a>(rule: &'a Rule, source: &'a str) -> HashSet<&'a str> {
             Node::Pattern(pattern) => pattern.variables(&mut |name| {
                 locals.insert(name);
             }),
-            Node::Expr(_) | Node::With(_) => {}
+            Node::Expr(_) | Node::With(_) | Node::Statement(_) => {}
         }
         true
     });

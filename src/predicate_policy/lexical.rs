@@ -9,16 +9,20 @@ use super::error::CompileError;
 const SOURCE_BYTES: usize = 256 * 1024;
 /// Most tokens of a policy; each costs about a kilobyte while it is compiled.
 const SOURCE_TOKENS: usize = 50_000;
+/// Most parsing work, in tokens: the engine's parser reads what is inside an array, set or object
+/// twice, so a token counts 2^n at nesting n. The largest takes about a second.
+const SOURCE_WORK: usize = 400_000;
 /// Most digits of a number, and largest exponent written with so many digits.
 const NUMBER_DIGITS: usize = 400;
 const EXPONENT_DIGITS: usize = 3;
 
-/// Checks the size of a policy, the number of its tokens and the size of its number literals.
+/// Checks the size of a policy, the number and nesting of its tokens and the size of its number
+/// literals.
 pub(super) fn bound_source(source: &str) -> Result<(), CompileError> {
     if source.len() > SOURCE_BYTES {
         return Err(too_large("bytes", source.len(), SOURCE_BYTES));
     }
-    let mut tokens = 0_usize;
+    let (mut tokens, mut work, mut nesting) = (0_usize, 0_usize, 0_u32);
     let mut rest = source.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
         rest = match first {
@@ -41,9 +45,18 @@ pub(super) fn bound_source(source: &str) -> Result<(), CompileError> {
             byte if is_word(byte) => skip_while(after, is_word),
             _ => after,
         };
+        match first {
+            b'[' | b'{' => nesting += 1,
+            b']' | b'}' => nesting = nesting.saturating_sub(1),
+            _ => {}
+        }
         if !first.is_ascii_whitespace() {
             tokens += 1;
+            work = work.saturating_add(1_usize.checked_shl(nesting).unwrap_or(usize::MAX));
         }
+    }
+    if work > SOURCE_WORK {
+        return Err(too_large("tokens, counted by nesting", work, SOURCE_WORK));
     }
     if tokens > SOURCE_TOKENS {
         return Err(too_large("tokens", tokens, SOURCE_TOKENS));

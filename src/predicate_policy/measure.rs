@@ -8,6 +8,8 @@ use regorus::Value;
 
 /// Deepest nesting that is measured. Input from JSON has at most 128.
 const DEPTH: u64 = 256;
+/// Most values that are gone through.
+const NODES: u64 = 4 * 1024 * 1024;
 /// What one scalar other than a string takes at most, written out, unless it is a large number.
 const SCALAR: u64 = 32;
 
@@ -24,7 +26,8 @@ pub(super) struct Size {
     pub(super) path_entries: u64,
 }
 
-/// Measures `value`; `None` when it is larger than `limit` in nodes or bytes, or too deep.
+/// Measures `value`; `None` when it is larger than `limit` bytes, has
+/// more than four million values or is too deep.
 pub(super) fn measure(value: &Value, limit: u64) -> Option<Size> {
     let mut size = Size::default();
     size.add(value, 0, limit).then_some(size)
@@ -41,7 +44,7 @@ impl Size {
         self.depth = self.depth.max(level);
         self.path_entries = self.path_entries.saturating_add(level);
         self.bytes = self.bytes.saturating_add(4 + own_bytes(value));
-        if self.nodes > limit || self.bytes > limit || level > DEPTH {
+        if self.nodes > NODES || self.bytes > limit || level > DEPTH {
             return false;
         }
         match value {

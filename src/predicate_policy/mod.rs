@@ -118,14 +118,13 @@ impl Program {
             let prefix = meter::GUARD_PREFIX;
             return Err(CompileError::ReservedName { prefix });
         }
-        let (dialect, parsed) = match parse(source, Dialect::V0) {
-            Ok(engine) => (Dialect::V0, engine),
+        let (dialect, module) = match read_v0(source) {
+            Ok(module) => (Dialect::V0, module),
             Err(v0) => match parse(source, Dialect::V1) {
-                Ok(engine) => (Dialect::V1, engine),
+                Ok(engine) => (Dialect::V1, syntax_of(&engine)?),
                 Err(v1) => return Err(CompileError::Parse { v0, v1 }),
             },
         };
-        let module = module(&parsed)?;
         let builtins_used = calls::check(&module, source)?;
         let guarded = rewrite::guarded(&module, source)
             .ok_or_else(|| unsound("guards do not fit the syntax tree"))?;
@@ -150,7 +149,7 @@ impl Program {
 
     /// Asks the policy about one input. Does not parse the policy again. Takes up to
     /// `budget.evaluation` and more for reading a large input, so it belongs off the async
-    /// threads; needs a stack of 1 MiB.
+    /// threads; needs the stack that threads have by default (2 MiB).
     ///
     /// # Errors
     ///
@@ -224,6 +223,8 @@ fn read_input(text: &str, budget: &Budget) -> Result<Value, EvalError> {
 fn parse(source: &str, dialect: Dialect) -> Result<Engine, String> {
     let mut engine = Engine::new();
     engine.set_rego_v0(dialect == Dialect::V0);
+    // As in OPA, a builtin error is undefined (contracts §9).
+    engine.set_strict_builtin_errors(false);
     // OPA has no longest line; the whole text is bounded, guards included.
     engine.set_policy_length_config(PolicyLengthConfig {
         max_col: NonZeroU32::MAX,
@@ -235,8 +236,26 @@ fn parse(source: &str, dialect: Dialect) -> Result<Engine, String> {
     }
 }
 
+/// Reads a policy as v0, if it is v0 for OPA too.
+///
+/// Without an import, the engine takes `isCompliant if { … }` for two rules, of which the first
+/// always holds. OPA does not: a rule of v0 has a value or a body.
+fn read_v0(source: &str) -> Result<syntax::Module, String> {
+    let engine = parse(source, Dialect::V0)?;
+    let module = syntax_of(&engine).map_err(|error| error.to_string())?;
+    match module.rules.iter().find(|rule| rule.is_misread_v1()) {
+        Some(rule) => {
+            let name = rule.name().path().join(".");
+            Err(format!(
+                "rule `{name}` has neither a value nor a body, or the name of a keyword"
+            ))
+        }
+        None => Ok(module),
+    }
+}
+
 /// The syntax tree of the only policy of an engine.
-fn module(engine: &Engine) -> Result<syntax::Module, CompileError> {
+fn syntax_of(engine: &Engine) -> Result<syntax::Module, CompileError> {
     #[derive(serde::Deserialize)]
     struct Policy {
         ast: syntax::Module,
@@ -249,12 +268,12 @@ fn module(engine: &Engine) -> Result<syntax::Module, CompileError> {
         .ok_or_else(|| unsound("no policy"))
 }
 
-fn unsound(message: impl ToString) -> CompileError {
+fn unsound(message: impl fmt::Display) -> CompileError {
     let message = message.to_string().trim().to_owned();
     CompileError::Unsound { message }
 }
 
-fn internal(error: impl ToString) -> EvalError {
+fn internal(error: impl fmt::Display) -> EvalError {
     let message = error.to_string();
     EvalError::Internal { message }
 }

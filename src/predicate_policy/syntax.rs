@@ -2,7 +2,11 @@
 //!
 //! The engine publishes the tree as JSON only; reading it into types keeps every match exhaustive.
 
+mod walk;
+
 use serde::Deserialize;
+
+pub(super) use walk::Node;
 
 /// Where something stands in the source, in bytes.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -62,6 +66,7 @@ pub(super) enum Head {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Assign {
+    pub(super) span: Span,
     pub(super) value: Expr,
 }
 
@@ -120,6 +125,10 @@ pub(super) enum AssignOp {
 }
 
 #[derive(Debug, Deserialize)]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "the names are those of the engine's tree"
+)]
 pub(super) enum Expr {
     String {
         value: String,
@@ -143,7 +152,6 @@ pub(super) enum Expr {
         items: Vec<Expr>,
     },
     Object {
-        span: Span,
         fields: Vec<(Span, Expr, Expr)>,
     },
     ArrayCompr {
@@ -195,6 +203,7 @@ pub(super) enum Expr {
         rhs: Box<Expr>,
     },
     AssignExpr {
+        span: Span,
         op: AssignOp,
         lhs: Box<Expr>,
         rhs: Box<Expr>,
@@ -204,18 +213,6 @@ pub(super) enum Expr {
         value: Box<Expr>,
         collection: Box<Expr>,
     },
-}
-
-/// Something that a walk passes.
-pub(super) enum Node<'a> {
-    /// An expression. References are passed once, as a whole.
-    Expr(&'a Expr),
-    /// The variable declared here (`some`, `every`).
-    Declared(Span),
-    /// An expression whose variables are declared here (`some … in`).
-    Pattern(&'a Expr),
-    /// A `with` modifier; its replacement is passed as an expression too.
-    With(&'a With),
 }
 
 impl Rule {
@@ -230,6 +227,20 @@ impl Rule {
         }
     }
 
+    /// Whether the rule is one that only appears when v1 is read as v0: nothing but a name, or
+    /// named like the keywords of v1.
+    pub(super) fn is_misread_v1(&self) -> bool {
+        let is_bare = match self {
+            Self::Spec {
+                head: Head::Compr { assign: None, .. } | Head::Func { assign: None, .. },
+                bodies,
+            } => bodies.is_empty(),
+            Self::Spec { .. } | Self::Default { .. } => false,
+        };
+        let name = self.name().path();
+        is_bare || matches!(name.first(), Some(&("if" | "contains" | "every" | "in")))
+    }
+
     /// The arguments, when the rule is a function.
     pub(super) fn arguments(&self) -> Option<&[Expr]> {
         match self {
@@ -242,191 +253,21 @@ impl Rule {
         }
     }
 
-    /// Everything that is evaluated, outside of queries.
-    fn expressions(&self) -> Vec<&Expr> {
-        match self {
-            Self::Default { value, .. } => vec![value],
-            Self::Spec { head, bodies } => {
-                let head = match head {
-                    Head::Compr { refr, assign } => {
-                        let mut found = refr.indices();
-                        found.extend(assign.as_ref().map(|assign| &assign.value));
-                        found
-                    }
-                    Head::Set { refr, key } => {
-                        let mut found = refr.indices();
-                        found.extend(key);
-                        found
-                    }
-                    Head::Func { assign, .. } => {
-                        assign.iter().map(|assign| &assign.value).collect()
-                    }
-                };
-                let bodies = bodies.iter().filter_map(|body| body.assign.as_ref());
-                head.into_iter()
-                    .chain(bodies.map(|assign| &assign.value))
-                    .collect()
-            }
-        }
-    }
-
-    fn queries(&self) -> impl Iterator<Item = &Query> {
-        let bodies: &[Body] = match self {
-            Self::Spec { bodies, .. } => bodies,
-            Self::Default { .. } => &[],
+    /// The values that the rule assigns to its name.
+    pub(super) fn assigns(&self) -> impl Iterator<Item = &Assign> {
+        let (head, bodies): (Option<&Assign>, &[Body]) = match self {
+            Self::Default { .. } => (None, &[]),
+            Self::Spec { head, bodies } => match head {
+                Head::Compr { assign, .. } | Head::Func { assign, .. } => (assign.as_ref(), bodies),
+                Head::Set { .. } => (None, bodies),
+            },
         };
-        bodies.iter().map(|body| &body.query)
-    }
-
-    /// Passes everything that the rule evaluates, outer expressions before inner ones. `visit`
-    /// says whether to go on into the node.
-    pub(super) fn walk<'a>(&'a self, visit: &mut impl FnMut(Node<'a>) -> bool) {
-        for expression in self.expressions() {
-            expression.walk(visit);
-        }
-        for query in self.queries() {
-            query.walk(visit);
-        }
-    }
-
-    /// How deep evaluation nests inside the rule: expressions, and statements, since the engine
-    /// may go one level deeper for each.
-    pub(super) fn depth(&self) -> usize {
-        let expressions = self.expressions().into_iter().map(Expr::depth).max();
-        let queries = self.queries().map(Query::depth).max();
-        1 + expressions.unwrap_or(0).max(queries.unwrap_or(0))
-    }
-}
-
-impl Query {
-    fn walk<'a>(&'a self, visit: &mut impl FnMut(Node<'a>) -> bool) {
-        for statement in &self.stmts {
-            match &statement.literal {
-                Literal::SomeVars { vars } => {
-                    for span in vars {
-                        visit(Node::Declared(*span));
-                    }
-                }
-                Literal::SomeIn {
-                    key,
-                    value,
-                    collection,
-                } => {
-                    for pattern in key.iter().chain([value]) {
-                        visit(Node::Pattern(pattern));
-                        pattern.walk(visit);
-                    }
-                    collection.walk(visit);
-                }
-                Literal::Expr { expr } | Literal::NotExpr { expr } => expr.walk(visit),
-                Literal::Every {
-                    key,
-                    value,
-                    domain,
-                    query,
-                } => {
-                    for span in key.iter().chain([value]) {
-                        visit(Node::Declared(*span));
-                    }
-                    domain.walk(visit);
-                    query.walk(visit);
-                }
-            }
-            for with in &statement.with_mods {
-                visit(Node::With(with));
-                with.r#as.walk(visit);
-            }
-        }
-    }
-
-    fn depth(&self) -> usize {
-        let deepest = self.stmts.iter().map(|statement| {
-            let literal = match &statement.literal {
-                Literal::SomeVars { .. } => 0,
-                Literal::SomeIn { collection, .. } => collection.depth(),
-                Literal::Expr { expr } | Literal::NotExpr { expr } => expr.depth(),
-                Literal::Every { domain, query, .. } => domain.depth().max(query.depth()),
-            };
-            let with = statement.with_mods.iter().map(|with| with.r#as.depth());
-            literal.max(with.max().unwrap_or(0))
-        });
-        self.stmts.len() + deepest.max().unwrap_or(0)
+        head.into_iter()
+            .chain(bodies.iter().filter_map(|body| body.assign.as_ref()))
     }
 }
 
 impl Expr {
-    /// Passes this expression and all inside it; see [`Rule::walk`].
-    pub(super) fn walk<'a>(&'a self, visit: &mut impl FnMut(Node<'a>) -> bool) {
-        if !visit(Node::Expr(self)) {
-            return;
-        }
-        let (children, query) = self.inner();
-        for child in children {
-            child.walk(visit);
-        }
-        if let Some(query) = query {
-            query.walk(visit);
-        }
-    }
-
-    fn depth(&self) -> usize {
-        let (children, query) = self.inner();
-        let children = children.into_iter().map(Self::depth).max().unwrap_or(0);
-        1 + children.max(query.map_or(0, Query::depth))
-    }
-
-    fn inner(&self) -> (Vec<&Self>, Option<&Query>) {
-        match self {
-            Self::String { .. }
-            | Self::RawString { .. }
-            | Self::Number {}
-            | Self::Bool {}
-            | Self::Null {}
-            | Self::Var { .. } => (Vec::new(), None),
-            Self::Array { items, .. } | Self::Set { items, .. } => (items.iter().collect(), None),
-            Self::Object { fields, .. } => (
-                fields
-                    .iter()
-                    .flat_map(|(_, key, value)| [key, value])
-                    .collect(),
-                None,
-            ),
-            Self::ArrayCompr { term, query, .. } | Self::SetCompr { term, query, .. } => {
-                (vec![term], Some(query))
-            }
-            Self::ObjectCompr {
-                key, value, query, ..
-            } => (vec![key, value], Some(query)),
-            Self::Call { fcn, params, .. } => {
-                let mut children = fcn.indices();
-                children.extend(params);
-                (children, None)
-            }
-            Self::UnaryExpr { expr } => (vec![expr], None),
-            Self::RefDot { .. } | Self::RefBrack { .. } => {
-                let mut children = self.indices();
-                let root = self.root();
-                if !matches!(root, Self::Var { .. }) {
-                    children.push(root);
-                }
-                (children, None)
-            }
-            Self::BinExpr { lhs, rhs, .. }
-            | Self::BoolExpr { lhs, rhs }
-            | Self::ArithExpr { lhs, rhs, .. }
-            | Self::AssignExpr { lhs, rhs, .. } => (vec![lhs, rhs], None),
-            Self::Membership {
-                key,
-                value,
-                collection,
-            } => {
-                let mut children: Vec<&Self> = key.iter().map(AsRef::as_ref).collect();
-                children.extend([value.as_ref(), collection.as_ref()]);
-                (children, None)
-            }
-        }
-    }
-
     /// What a reference starts from; any other expression is its own root.
     fn root(&self) -> &Self {
         let mut root = self;
@@ -483,16 +324,6 @@ impl Expr {
         }
     }
 
-    /// Every variable in a pattern.
-    pub(super) fn variables<'a>(&'a self, found: &mut impl FnMut(&'a str)) {
-        if let Self::Var { value, .. } = self {
-            found(value);
-        }
-        for child in self.inner().0 {
-            child.variables(found);
-        }
-    }
-
     /// A number, string, boolean or null, written out.
     pub(super) fn is_scalar(&self) -> bool {
         matches!(
@@ -505,13 +336,25 @@ impl Expr {
         )
     }
 
+    /// An array, set or object that is put together here.
+    pub(super) fn is_composite(&self) -> bool {
+        matches!(
+            self,
+            Self::Array { .. }
+                | Self::Set { .. }
+                | Self::Object { .. }
+                | Self::ArrayCompr { .. }
+                | Self::SetCompr { .. }
+                | Self::ObjectCompr { .. }
+        )
+    }
+
     /// Where the expression stands, if the engine says so exactly.
     pub(super) fn exact_span(&self) -> Option<Span> {
         match self {
             Self::Var { span, .. }
             | Self::Array { span, .. }
             | Self::Set { span, .. }
-            | Self::Object { span, .. }
             | Self::ArrayCompr { span, .. }
             | Self::SetCompr { span, .. }
             | Self::ObjectCompr { span, .. }
@@ -525,6 +368,7 @@ impl Expr {
             | Self::Number {}
             | Self::Bool {}
             | Self::Null {}
+            | Self::Object { .. }
             | Self::UnaryExpr { .. }
             | Self::BoolExpr { .. }
             | Self::AssignExpr { .. }

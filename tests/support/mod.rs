@@ -1,3 +1,15 @@
 //! What several test binaries share.
 
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "each suite uses its part, and a fixture that breaks fails the test by panicking"
+)]
+
+pub mod registry;
 pub(crate) mod vectors;

@@ -7,10 +7,15 @@ use serde_json::{Value, json};
 use super::{IMAGE_CONFIG, IMAGE_INDEX, IMAGE_MANIFEST, Store};
 use crate::image::Digest;
 
-/// Media type of an uncompressed layer.
-const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// Media type of a layer as almost every image has it.
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 /// A tar archive without entries: its two closing blocks.
 const EMPTY_TAR: [u8; 1024] = [0; 1024];
+/// The same, compressed.
+const EMPTY_LAYER: [u8; 29] = [
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x63, 0x60, 0x18, 0x05, 0xa3, 0x60,
+    0x14, 0x8c, 0x54, 0x00, 0x00, 0x2e, 0xaf, 0xb5, 0xef, 0x00, 0x04, 0x00, 0x00,
+];
 
 /// An index and the two images in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,12 +70,12 @@ fn platform_image(
     seed: &str,
     architecture: &str,
 ) -> (String, usize) {
-    let layer = store.push_blob(repository, EMPTY_TAR.to_vec());
+    let layer = store.push_blob(repository, EMPTY_LAYER.to_vec());
     let config = json!({
         "architecture": architecture,
         "os": "linux",
         "config": {"Labels": {"seed": seed}},
-        "rootfs": {"type": "layers", "diff_ids": [layer]},
+        "rootfs": {"type": "layers", "diff_ids": [Digest::sha256_of(&EMPTY_TAR)]},
     })
     .to_string();
     let config_size = config.len();
@@ -79,7 +84,7 @@ fn platform_image(
         "schemaVersion": 2,
         "mediaType": IMAGE_MANIFEST,
         "config": descriptor(IMAGE_CONFIG, &config, config_size),
-        "layers": [descriptor(LAYER, &layer, EMPTY_TAR.len())],
+        "layers": [descriptor(LAYER, &layer, EMPTY_LAYER.len())],
     })
     .to_string();
     let size = manifest.len();
