@@ -1,5 +1,12 @@
 //! The webhook's edge, in process: the router alone, and the whole of it over real TLS.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 #[path = "webhook_server/over_tls.rs"]
 mod over_tls;
 #[path = "webhook_server/router.rs"]

@@ -39,6 +39,11 @@ const SETTINGS: ServeSettings = ServeSettings {
     stop_delay: Duration::ZERO,
     drain: Duration::from_secs(5),
 };
+<<<<<<< HEAD
+=======
+
+const HTTP1: &[u8] = b"http/1.1";
+>>>>>>> server
 
 impl Running {
     async fn start(settings: ServeSettings, oldest: TlsVersion) -> Self {
@@ -90,8 +95,15 @@ impl Running {
     }
 
     fn client_of(&self, versions: &[&'static rustls::SupportedProtocolVersion]) -> Client {
+<<<<<<< HEAD
         Client::builder()
             .tls_backend_preconfigured(self.client_config(versions))
+=======
+        let mut config = self.client_config(versions);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Client::builder()
+            .tls_backend_preconfigured(config)
+>>>>>>> server
             .no_proxy()
             .build()
             .unwrap()
@@ -104,9 +116,11 @@ impl Running {
         )
     }
 
-    /// A connection of HTTP/1.1, byte by byte.
-    async fn raw(&self) -> tokio_rustls::client::TlsStream<TcpStream> {
-        let connector = TlsConnector::from(Arc::new(self.client_config(rustls::DEFAULT_VERSIONS)));
+    /// A connection for bytes by hand, of this protocol.
+    async fn raw(&self, protocol: &[u8]) -> tokio_rustls::client::TlsStream<TcpStream> {
+        let mut config = self.client_config(rustls::DEFAULT_VERSIONS);
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let connector = TlsConnector::from(Arc::new(config));
         let stream = TcpStream::connect(self.address).await.unwrap();
         connector
             .connect(ServerName::try_from("localhost").unwrap(), stream)
@@ -283,7 +297,7 @@ async fn finishes_what_is_in_flight_when_it_stops() {
     let server = Running::start(SETTINGS, TlsVersion::Tls13).await;
     let (client, url) = (server.client(), server.url());
     let slow = tokio::spawn(async move { ask(&client, &url, "slow").await });
-    let mut old = server.raw().await;
+    let mut old = server.raw(HTTP1).await;
     old.write_all(&request("slow")).await.unwrap();
     sleep(Duration::from_millis(200)).await;
     server.stop.cancel();
@@ -309,7 +323,7 @@ async fn takes_connections_for_a_while_after_the_stop_and_sends_old_clients_away
         ..SETTINGS
     };
     let server = Running::start(settings, TlsVersion::Tls13).await;
-    let mut kept = server.raw().await;
+    let mut kept = server.raw(HTTP1).await;
     server.stop.cancel();
     sleep(Duration::from_millis(50)).await;
     assert!(ask(&server.client(), &server.url(), "good").await.is_ok());
@@ -330,7 +344,7 @@ async fn cuts_off_what_does_not_finish_after_the_stop() {
         ..SETTINGS
     };
     let server = Running::start(settings, TlsVersion::Tls13).await;
-    let mut old = server.raw().await;
+    let mut old = server.raw(HTTP1).await;
     old.write_all(&request("hangs")).await.unwrap();
     sleep(Duration::from_millis(100)).await;
     server.stop.cancel();
@@ -349,15 +363,23 @@ async fn cuts_off_what_does_not_finish_after_the_stop() {
 async fn full_of_silent_clients_it_still_answers_once_they_have_had_their_time() {
     let server = Running::start(
         ServeSettings {
+<<<<<<< HEAD
             connections: 2,
+=======
+            connections: 3,
+>>>>>>> server
             ..SETTINGS
         },
         TlsVersion::Tls13,
     )
     .await;
+<<<<<<< HEAD
     // One says nothing at all, one nothing after its handshake.
+=======
+    // One says nothing at all, the others nothing after their handshakes.
+>>>>>>> server
     let _silent = TcpStream::connect(server.address).await.unwrap();
-    let _idle = server.raw().await;
+    let _idle = (server.raw(HTTP1).await, server.raw(b"h2").await);
     let start = Instant::now();
     assert!(ask(&server.client(), &server.url(), "good").await.is_ok());
     assert!(
@@ -370,7 +392,11 @@ async fn full_of_silent_clients_it_still_answers_once_they_have_had_their_time()
 #[tokio::test]
 async fn a_head_of_any_size_is_not_read() {
     let server = Running::start(SETTINGS, TlsVersion::Tls13).await;
+<<<<<<< HEAD
     let mut bomb = server.raw().await;
+=======
+    let mut bomb = server.raw(HTTP1).await;
+>>>>>>> server
     let head = format!(
         "POST /validate HTTP/1.1\r\nhost: localhost\r\nx: {}",
         "x".repeat(1 << 20)
