@@ -39,11 +39,8 @@ const SETTINGS: ServeSettings = ServeSettings {
     stop_delay: Duration::ZERO,
     drain: Duration::from_secs(5),
 };
-<<<<<<< HEAD
-=======
 
 const HTTP1: &[u8] = b"http/1.1";
->>>>>>> server
 
 impl Running {
     async fn start(settings: ServeSettings, oldest: TlsVersion) -> Self {
@@ -95,15 +92,10 @@ impl Running {
     }
 
     fn client_of(&self, versions: &[&'static rustls::SupportedProtocolVersion]) -> Client {
-<<<<<<< HEAD
-        Client::builder()
-            .tls_backend_preconfigured(self.client_config(versions))
-=======
         let mut config = self.client_config(versions);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Client::builder()
             .tls_backend_preconfigured(config)
->>>>>>> server
             .no_proxy()
             .build()
             .unwrap()
@@ -363,21 +355,13 @@ async fn cuts_off_what_does_not_finish_after_the_stop() {
 async fn full_of_silent_clients_it_still_answers_once_they_have_had_their_time() {
     let server = Running::start(
         ServeSettings {
-<<<<<<< HEAD
-            connections: 2,
-=======
             connections: 3,
->>>>>>> server
             ..SETTINGS
         },
         TlsVersion::Tls13,
     )
     .await;
-<<<<<<< HEAD
-    // One says nothing at all, one nothing after its handshake.
-=======
     // One says nothing at all, the others nothing after their handshakes.
->>>>>>> server
     let _silent = TcpStream::connect(server.address).await.unwrap();
     let _idle = (server.raw(HTTP1).await, server.raw(b"h2").await);
     let start = Instant::now();
@@ -392,11 +376,7 @@ async fn full_of_silent_clients_it_still_answers_once_they_have_had_their_time()
 #[tokio::test]
 async fn a_head_of_any_size_is_not_read() {
     let server = Running::start(SETTINGS, TlsVersion::Tls13).await;
-<<<<<<< HEAD
-    let mut bomb = server.raw().await;
-=======
     let mut bomb = server.raw(HTTP1).await;
->>>>>>> server
     let head = format!(
         "POST /validate HTTP/1.1\r\nhost: localhost\r\nx: {}",
         "x".repeat(1 << 20)

@@ -77,17 +77,10 @@ pub(crate) fn answer(reason: Reason) -> Answer {
 /// Remembers what was reported.
 #[derive(Default)]
 pub(crate) struct Seen {
-<<<<<<< HEAD
-    pub panics: AtomicU64,
-    pub in_flight: AtomicI64,
-    pub refused: Mutex<Vec<StatusCode>>,
-    pub answered: Mutex<Vec<(Option<Operation>, Reason)>>,
-=======
     pub(crate) panics: AtomicU64,
     pub(crate) in_flight: AtomicI64,
     pub(crate) refused: Mutex<Vec<StatusCode>>,
     pub(crate) answered: Mutex<Vec<(Option<Operation>, Reason)>>,
->>>>>>> server
 }
 
 impl Observer for Seen {
