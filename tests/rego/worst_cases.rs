@@ -5,11 +5,11 @@
 //! left for an evaluation is about the 512 MiB that contracts §9 names.
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::super::*;
+use vouchsafe::predicate_policy::{Budget, EvalError, Program};
 
-const NAME_OF_CHILD: &str = "predicate_policy::tests::worst_cases::child";
+const NAME_OF_CHILD: &str = "worst_cases::child";
 const IS_CHILD: &str = "VOUCHSAFE_TEST_WORST_CASES";
 /// Generous: unoptimised code on a busy machine. What is sought takes minutes or the process.
 const LONGEST: Duration = Duration::from_secs(3);
