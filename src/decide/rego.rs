@@ -77,16 +77,22 @@ impl RegoGate {
             let _held = (memory, slot);
             program.evaluate(&input, &budget)
         });
-        let answer = run.await;
+        // A run that its own timer cannot interrupt is left behind: it keeps its slot, and this request is answered.
+        let answer = timeout_at(deadline, run).await;
         allowance.left = allowance.left.saturating_sub(started.elapsed());
         match answer {
-            Ok(Ok(decision)) => Ok(decision),
-            Ok(Err(error)) => Err(NoAnswer {
+            Ok(Ok(Ok(decision))) => Ok(decision),
+            Ok(Ok(Err(error))) => Err(NoAnswer {
                 reason: reason(&error),
                 detail: error.to_string(),
             }),
-            // A panic inside the evaluation: it is contained here, and it never admits.
             Err(_) => Err(NoAnswer {
+                reason: Reason::Deadline,
+                detail: "the time for this request was over while a policy was evaluated"
+                    .to_owned(),
+            }),
+            // A panic inside the evaluation: it is contained here, and it never admits.
+            Ok(Err(_)) => Err(NoAnswer {
                 reason: Reason::Internal,
                 detail: "the evaluation of the policy failed unexpectedly".to_owned(),
             }),
@@ -98,6 +104,7 @@ fn reason(error: &EvalError) -> Reason {
     match error {
         _ if error.is_budget() => Reason::PolicyBudget,
         EvalError::Policy { .. } => Reason::PolicyInvalid,
+        EvalError::Input { .. } => Reason::LimitExceeded,
         _ => Reason::Internal,
     }
 }

@@ -15,7 +15,7 @@ use crate::server::Readiness;
 /// The type of the text that the metrics are written in.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Writes all metrics as OpenMetrics text.
+/// Writes all metrics as `OpenMetrics` text.
 pub type Exposition = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// `/healthz`: the event loop turns. `/readyz`: 200, or 503 with what is pending. `/metrics`.

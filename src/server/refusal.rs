@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use super::deadline::TimeoutError;
 use super::review::ReviewError;
 
-/// The longest text that is sent back, in bytes: parts of it may be the caller's.
+/// The longest text that is sent back and logged, in bytes: parts of it may be the caller's.
 const TEXT_BYTES: usize = 1_024;
 
 /// Why a call is refused.
@@ -95,14 +95,18 @@ impl Refusal {
             Self::Unwritable { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
+
+    /// What is sent back and logged.
+    pub(super) fn text(&self) -> String {
+        let mut text = self.to_string();
+        text.truncate(text.floor_char_boundary(TEXT_BYTES));
+        text
+    }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut text = self.to_string();
-        text.truncate(text.floor_char_boundary(TEXT_BYTES));
-        text.push('\n');
-        let mut response = (self.status(), text).into_response();
+        let mut response = (self.status(), self.text() + "\n").into_response();
         if matches!(self, Self::WrongMethod { .. }) {
             response
                 .headers_mut()

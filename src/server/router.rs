@@ -185,7 +185,11 @@ impl Door {
 
     fn refuse(&self, refusal: Refusal) -> Response {
         self.observer.refused(refusal.status());
-        tracing::warn!(status = refusal.status().as_u16(), why = %refusal, "refused a call");
+        tracing::warn!(
+            status = refusal.status().as_u16(),
+            why = refusal.text(),
+            "refused a call"
+        );
         refusal.into_response()
     }
 }

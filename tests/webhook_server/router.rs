@@ -296,6 +296,27 @@ async fn denies_in_time_what_blocks_its_thread() {
 }
 
 #[tokio::test]
+async fn answers_in_time_and_never_admits_too_late_whatever_a_judgement_takes() {
+    let (router, _) = watched_router(&Limits::default());
+    let calls = (0..=1_200).step_by(30).map(|takes| {
+        let router = router.clone();
+        async move {
+            let start = Instant::now();
+            let call = call_with_timeout("1s", review(&format!("takes-{takes}")).to_string());
+            let response = answered(ask(&router, call).await).await;
+            assert!(start.elapsed() < Duration::from_millis(900), "{takes}");
+            match takes {
+                // The deadline is at half a second, and a busy machine is late.
+                0..400 => assert_eq!(response["allowed"], true, "{takes}"),
+                400..600 => assert_eq!(response["uid"], UID),
+                _ => is_denied(&response, Reason::Deadline),
+            }
+        }
+    });
+    futures::future::join_all(calls).await;
+}
+
+#[tokio::test]
 async fn leaves_the_last_word_to_who_judges_until_the_deadline() {
     let (router, _) = watched_router(&Limits::default());
     let response = answered(

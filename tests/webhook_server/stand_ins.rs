@@ -23,6 +23,9 @@ pub(crate) struct ByName;
 impl Validate for ByName {
     fn validate(&self, request: Request, deadline: Instant) -> BoxFuture<'_, Answer> {
         async move {
+            if let Some(milliseconds) = request.name.strip_prefix("takes-") {
+                sleep(Duration::from_millis(milliseconds.parse().unwrap())).await;
+            }
             match request.name.as_str() {
                 "hangs" => std::future::pending().await,
                 "blocks" => std::thread::sleep(Duration::from_secs(2)),
@@ -74,10 +77,10 @@ pub(crate) fn answer(reason: Reason) -> Answer {
 /// Remembers what was reported.
 #[derive(Default)]
 pub(crate) struct Seen {
-    pub panics: AtomicU64,
-    pub in_flight: AtomicI64,
-    pub refused: Mutex<Vec<StatusCode>>,
-    pub answered: Mutex<Vec<(Option<Operation>, Reason)>>,
+    pub(crate) panics: AtomicU64,
+    pub(crate) in_flight: AtomicI64,
+    pub(crate) refused: Mutex<Vec<StatusCode>>,
+    pub(crate) answered: Mutex<Vec<(Option<Operation>, Reason)>>,
 }
 
 impl Observer for Seen {

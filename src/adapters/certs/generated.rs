@@ -196,6 +196,8 @@ async fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let next: PathBuf = path.with_file_name(name);
+    // Left by a process that ended in the middle; in a container each has the same number.
+    let _ = fs::remove_file(&next).await;
     let written = async {
         let mut file = OpenOptions::new()
             .write(true)

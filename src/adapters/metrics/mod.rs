@@ -205,7 +205,7 @@ impl Metrics {
             .inc();
     }
 
-    /// All metrics as OpenMetrics text.
+    /// All metrics as `OpenMetrics` text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         // Writing to a string fails only if a metric refuses to be written, and then the rest is still true.
