@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use support::registry::{Counts, FaultyRegistry, TokenAuth};
+use support::registry::{Counts, Fault, FaultyRegistry, Match, TokenAuth};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use vouchsafe::app::webhook::{self, Certificate, WebhookSettings};
@@ -39,6 +39,8 @@ const SIGNED: &str = "bench/signed";
 const BOTH: &str = "bench/both";
 /// Pods of one rollout that are created at the same moment.
 const PODS: usize = 50;
+/// What the registry takes for an answer during a rollout, so that the Pods really are there at the same moment.
+const LATENCY: Duration = Duration::from_millis(250);
 /// Admissions that are measured.
 const MEASURED: usize = 100;
 
@@ -302,7 +304,9 @@ impl Stage {
 
     async fn roll_out(&self, image: &str) -> Counts {
         self.registry.reset_counts();
+        self.registry.on(Match::any(), Fault::Delay(LATENCY));
         join_all((0..PODS).map(|_| self.expect(image, true))).await;
+        self.registry.clear_faults();
         self.registry.counts()
     }
 
@@ -338,6 +342,15 @@ impl Stage {
         let answer: Value = answer.json().await.unwrap();
         let allowed = answer.pointer("/response/allowed").and_then(Value::as_bool);
         assert_eq!(allowed, Some(is_allowed), "{image}: {answer:#}");
+        // A policy that does not match costs nothing and would look like thrift.
+        let judged_by = answer
+            .pointer("/response/auditAnnotations/policies")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        assert!(
+            judged_by.contains("signed=") && judged_by.contains("built=") == image.contains(BOTH),
+            "{answer:#}"
+        );
     }
 }
 
