@@ -221,7 +221,7 @@ impl Stage {
                 authority_out: Some(authority.clone()),
             },
             oldest_tls: TlsVersion::Tls13,
-            policies_interval: Duration::from_secs(60),
+            policies_interval: Duration::from_mins(1),
             stop_delay: Duration::ZERO,
             footer: None,
             limits: Limits::default(),

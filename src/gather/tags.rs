@@ -114,7 +114,8 @@ mod tests {
     #[tokio::test]
     async fn asks_once_for_all_who_want_to_know_now_and_again_for_who_comes_later() {
         let registry = Arc::new(Moving::default());
-        let tags = Tags::new(Arc::clone(&registry) as Arc<dyn Registry>);
+        let asked: Arc<dyn Registry> = registry.clone();
+        let tags = Tags::new(asked);
         let repository = Repository::parse("registry.example.com/shop/cart").unwrap();
         let tag: Tag = "1.4".parse().unwrap();
         let access = Access {

@@ -18,6 +18,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a trial fails by panicking, and the harness reports it"
 )]
 

@@ -110,7 +110,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             trials.extend(CASES.iter().map(|case| {
                 let name = format!("{}, {}: {}", kind.name(), cosign.name(), case.name);
                 trial(name, &Stage::needs(kind, cosign), move || {
-                    play(case, kind, cosign)
+                    play(case, kind, cosign);
                 })
             }));
         }

@@ -232,7 +232,7 @@ impl Stage {
     pub(crate) fn signed(&self) -> PathBuf {
         self.policy(
             "signed",
-            json!({"name": "release", "key": {"data": self.release_key()}}),
+            &json!({"name": "release", "key": {"data": self.release_key()}}),
         )
     }
 
@@ -263,7 +263,7 @@ isCompliant[answer] {{
                 "policy": {"type": "rego", "data": rego},
             }],
         });
-        self.policy("built", authority)
+        self.policy("built", &authority)
     }
 
     /// `vouchsafe verify`.
@@ -295,7 +295,7 @@ isCompliant[answer] {{
         std::fs::read_to_string(self.path("release.pub")).unwrap()
     }
 
-    fn policy(&self, name: &str, authority: Value) -> PathBuf {
+    fn policy(&self, name: &str, authority: &Value) -> PathBuf {
         let policy = json!({
             "apiVersion": "policy.sigstore.dev/v1beta1",
             "kind": "ClusterImagePolicy",
