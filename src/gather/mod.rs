@@ -212,10 +212,11 @@ impl Gatherer {
             });
         }
         let permits = u32::try_from(kib(size)).unwrap_or(u32::MAX);
-        let closed = |_| FetchError::Overloaded {
-            what: "evidence in flight".to_owned(),
+        let room = timeout_at(access.deadline, self.in_flight.acquire_many(permits)).await;
+        let Ok(Ok(_held)) = room else {
+            let what = "evidence in flight".to_owned();
+            return Err(FetchError::Overloaded { what });
         };
-        let _held = self.in_flight.acquire_many(permits).await.map_err(closed)?;
         match self.registry.blob(repository, blob, limit, access).await? {
             Some(bytes) => Ok(bytes),
             // Its manifest lists it: a registry that cannot show it has lost something, which is not the same as absence.
