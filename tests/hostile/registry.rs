@@ -72,6 +72,7 @@ async fn a_registry_that_shows_two_containers_two_digests_gets_neither_past() {
     let stage = Stage::new().await;
     let signed = stage.signed("t/app");
     let unsigned = beside(&stage, &signed);
+    stage.store().retag("t/app", "v2", &signed.digest);
     let answers = vec![claims(&signed.digest), claims(&unsigned.digest)];
     stage.registry.on(
         Match::manifest().method(Method::HEAD),
