@@ -11,5 +11,7 @@
     reason = "each suite uses its part, and a fixture that breaks fails the test by panicking"
 )]
 
+pub mod command;
+pub mod policy_text;
 pub mod registry;
 pub(crate) mod vectors;
