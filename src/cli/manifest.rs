@@ -33,11 +33,13 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Manifest> {
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > BYTES {
         bail!("the manifest {name} is larger than {BYTES} bytes");
     }
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).with_context(|| format!("the manifest {name} is not YAML"))?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text)
+        .with_context(|| format!("the manifest {name} is not YAML"))?;
     let (mut manifest, mut empty) = (Manifest::default(), true);
     for (index, document) in documents.into_iter().enumerate() {
         empty &= document.is_null();
-        take(document, &mut manifest).with_context(|| format!("document {} of {name}", index + 1))?;
+        take(document, &mut manifest)
+            .with_context(|| format!("document {} of {name}", index + 1))?;
     }
     // What writes into a pipe and fails leaves nothing behind; that must not pass as a manifest without images.
     if empty {
@@ -54,8 +56,14 @@ fn take(document: Value, manifest: &mut Manifest) -> anyhow::Result<()> {
     let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
         bail!("it has no apiVersion or no kind, so it is not a Kubernetes object");
     };
-    if let Some(items) = document.get("items").and_then(Value::as_array).filter(|_| kind.ends_with("List")) {
-        return items.iter().try_for_each(|item| take(item.clone(), manifest));
+    if let Some(items) = document
+        .get("items")
+        .and_then(Value::as_array)
+        .filter(|_| kind.ends_with("List"))
+    {
+        return items
+            .iter()
+            .try_for_each(|item| take(item.clone(), manifest));
     }
     // `kubectl` reads nothing else from a List; one that cannot be read may not be passed over.
     if kind == "List" && document.get("items").is_some_and(|items| !items.is_null()) {
@@ -66,9 +74,19 @@ fn take(document: Value, manifest: &mut Manifest) -> anyhow::Result<()> {
         manifest.others += 1;
         return Ok(());
     }
-    let meta = |key: &str| document.pointer(&format!("/metadata/{key}")).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let meta = |key: &str| {
+        document
+            .pointer(&format!("/metadata/{key}"))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let (name, namespace) = (meta("name"), meta("namespace"));
-    let shown = if name.is_empty() { format!("{kind}/{}", meta("generateName")) } else { format!("{kind}/{name}") };
+    let shown = if name.is_empty() {
+        format!("{kind}/{}", meta("generateName"))
+    } else {
+        format!("{kind}/{name}")
+    };
     let request = Request {
         uid: String::new(),
         operation: Operation::Create,
@@ -76,7 +94,11 @@ fn take(document: Value, manifest: &mut Manifest) -> anyhow::Result<()> {
         version: version.to_owned(),
         kind,
         subresource: String::new(),
-        namespace: if namespace.is_empty() { "default".to_owned() } else { namespace },
+        namespace: if namespace.is_empty() {
+            "default".to_owned()
+        } else {
+            namespace
+        },
         name,
         object: document,
         old_object: None,

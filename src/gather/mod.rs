@@ -9,13 +9,14 @@
 //! 2. the layers that are wanted, by digest, in parallel. `.att` layers that name another predicate type are not fetched: skipping
 //!    can only deny.
 //!
-//! Each is one request, and each is made once however many containers, authorities, policies or reviews want it at that moment
-//! (*single flight*). What is kept afterwards is bytes, never a conclusion: listings for a minute, blobs by digest until they are
+//! Each is one request, as is the question which digest a tag names, and each is made once however many containers, authorities,
+//! policies or reviews want it at that moment (*single flight*). What is kept afterwards is bytes, never a conclusion: listings for a minute, blobs by digest until they are
 //! pushed out. An error is handed to everybody who waits for it and is never kept.
 
 pub mod keychain;
 pub mod listing;
 pub mod registry;
+mod tags;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub use registry::{
 };
 
 use listing::Listings;
+use tags::Tags;
 
 /// Which credentials a workload's images are fetched with.
 pub trait Credentials: Send + Sync {
@@ -71,6 +73,7 @@ pub struct Gathered {
 /// Fetches evidence, each piece once.
 pub struct Gatherer {
     registry: Arc<dyn Registry>,
+    tags: Tags,
     listings: Listings,
     /// Bytes of evidence by their digest, weighed in bytes. Which digests may be asked for is decided by a listing, and listings
     /// are kept apart by credentials.
@@ -93,6 +96,7 @@ impl Gatherer {
             })
             .build();
         Self {
+            tags: Tags::new(Arc::clone(&registry)),
             listings: Listings::new(Arc::clone(&registry)),
             registry,
             blobs,
@@ -108,9 +112,7 @@ impl Gatherer {
         access: &Access,
     ) -> Result<Option<Digest>, FetchError> {
         let tag = reference.tag_or_latest();
-        let answer = self
-            .registry
-            .tag_digest(reference.repository(), &tag, access);
+        let answer = self.tags.digest(reference.repository(), &tag, access);
         within(access, reference.repository(), answer).await
     }
 
@@ -210,10 +212,11 @@ impl Gatherer {
             });
         }
         let permits = u32::try_from(kib(size)).unwrap_or(u32::MAX);
-        let closed = |_| FetchError::Overloaded {
-            what: "evidence in flight".to_owned(),
+        let room = timeout_at(access.deadline, self.in_flight.acquire_many(permits)).await;
+        let Ok(Ok(_held)) = room else {
+            let what = "evidence in flight".to_owned();
+            return Err(FetchError::Overloaded { what });
         };
-        let _held = self.in_flight.acquire_many(permits).await.map_err(closed)?;
         match self.registry.blob(repository, blob, limit, access).await? {
             Some(bytes) => Ok(bytes),
             // Its manifest lists it: a registry that cannot show it has lost something, which is not the same as absence.
@@ -245,7 +248,7 @@ impl WantedEvidence {
         for layer in layers {
             match layer.claimed_predicate_type() {
                 Some(claimed) if !types.iter().any(|wanted| wanted == claimed) => {
-                    passed_over.push(claimed.to_owned())
+                    passed_over.push(claimed.to_owned());
                 }
                 _ => picked.push(layer),
             }

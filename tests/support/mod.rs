@@ -12,6 +12,8 @@
 )]
 
 pub mod command;
+pub mod policies;
 pub mod policy_text;
 pub mod registry;
 pub(crate) mod vectors;
+pub mod webhook;
