@@ -13,6 +13,8 @@
 
 mod support;
 
+#[path = "hostile/credentials.rs"]
+mod credentials;
 #[path = "hostile/deadlines.rs"]
 mod deadlines;
 #[path = "hostile/evidence.rs"]
@@ -21,12 +23,12 @@ mod evidence;
 mod garbage;
 #[path = "hostile/policies.rs"]
 mod policies;
+#[path = "hostile/process.rs"]
+mod process;
 #[path = "hostile/references.rs"]
 mod references;
 #[path = "hostile/registry.rs"]
 mod registry;
-#[path = "hostile/credentials.rs"]
-mod credentials;
 #[path = "hostile/sizes.rs"]
 mod sizes;
 #[path = "hostile/stage.rs"]

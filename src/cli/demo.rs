@@ -96,7 +96,7 @@ async fn play(stage: &Stage) -> anyhow::Result<Exit> {
     let all = cast::CAST.len();
     line(format!("\n{as_announced} of {all} as announced\n"))?;
     Ok(if as_announced == all {
-        Exit::Admit
+        Exit::Success
     } else {
         Exit::Deny
     })

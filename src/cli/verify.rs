@@ -12,14 +12,12 @@ use super::manifest::{self, Manifest};
 use super::progress::Progress;
 use super::{Exit, colour_on_stdout, note, print};
 use crate::adapters::files;
-use crate::app::engine::{Broken, Engine};
+use crate::app::engine::{self, Broken, Engine};
 use crate::config::JudgeArgs;
 use crate::explain::{self, Style};
-use crate::gather::Credentials;
-use crate::image::ImageReference;
 use crate::limits::Limits;
 use crate::verdict::{AuthorityVerdict, ImageVerdict, Judgement, ReviewVerdict, fold_review};
-use crate::workload::{FieldPath, ImageUse, PullScope};
+use crate::workload::FieldPath;
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
@@ -85,7 +83,11 @@ enum FailOn {
 
 pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     let engine = Engine::new(&args.judge, &Limits::default(), Arc::new(()))?;
-    let broken = engine.replace(&files::load(&args.judge.policies)?)?;
+    let documents = files::load(&args.judge.policies)?;
+    engine::unused(&documents)
+        .iter()
+        .for_each(|unused| note(unused));
+    let broken = engine.replace(&documents)?;
     if !broken.is_empty() {
         bail!("{}", explain_broken(&broken));
     }
@@ -132,11 +134,12 @@ async fn judge(engine: &Engine, args: &VerifyArgs, manifests: Vec<Manifest>) -> 
     let objects: Vec<_> = manifests
         .into_iter()
         .flat_map(|manifest| {
-            if manifest.others > 0 {
-                note(&format!(
-                    "{} objects of kinds that run no images were passed over",
-                    manifest.others
-                ));
+            match manifest.others {
+                0 => {}
+                1 => note("1 object of a kind that runs no images was passed over"),
+                others => note(&format!(
+                    "{others} objects of kinds that run no images were passed over"
+                )),
             }
             manifest.objects
         })
@@ -168,34 +171,11 @@ async fn on_the_command_line(
         return Vec::new();
     }
     let _progress = Progress::start(format!("judging {}", args.images.join(", ")));
-    let registries = args
-        .images
-        .iter()
-        .filter_map(|image| image.parse::<ImageReference>().ok());
-    let registries = registries
-        .map(|reference| reference.repository().registry().to_owned())
-        .collect();
-    let keychain = engine
-        .credentials()
-        .keychain(&PullScope::default(), &registries)
-        .await
-        .unwrap_or_default();
-    let uses = args
-        .images
-        .iter()
-        .map(|image| ImageUse {
-            field: FieldPath::new(""),
-            image: image.clone(),
-        })
-        .collect();
     let snapshot = engine.snapshot();
-    let mut verdict = engine
+    let verdict = engine
         .judge()
-        .images(uses, &snapshot, None, keychain, deadline)
+        .images(&args.images, &snapshot, deadline)
         .await;
-    for image in &mut verdict.images {
-        image.fields.clear();
-    }
     verdict.images
 }
 
@@ -217,14 +197,27 @@ fn show_input(verdict: &ReviewVerdict, authority: &str) -> anyhow::Result<Exit> 
             .flat_map(|image| &image.policies)
             .flat_map(|policy| &policy.authorities)
     };
+    let ended = exit(verdict, FailOn::Deny);
+    if ended != Exit::Success {
+        // Standard output is for the statements alone; why some are missing must not be.
+        let plain = Style {
+            color: false,
+            width: usize::MAX,
+        };
+        note(explain::tree(&verdict.images, plain).trim_end());
+    }
     let named: Vec<&AuthorityVerdict> = all().filter(|found| &*found.name == authority).collect();
     if named.is_empty() {
-        let mut names: Vec<&str> = all().map(|found| &*found.name).collect();
-        names.sort_unstable();
-        names.dedup();
+        // Before its authorities were asked an image may be denied, or not be judged: that says nothing about the name.
+        if ended != Exit::Success && all().next().is_none() {
+            return Ok(ended);
+        }
+        let mut others: Vec<&str> = all().map(|found| &*found.name).collect();
+        others.sort_unstable();
+        others.dedup();
         bail!(
             "no policy that matches has an authority {authority:?}; there are: {}",
-            names.join(", ")
+            others.join(", ")
         );
     }
     let inputs: Vec<&Arc<str>> = named.iter().flat_map(|found| &found.inputs).collect();
@@ -238,7 +231,7 @@ fn show_input(verdict: &ReviewVerdict, authority: &str) -> anyhow::Result<Exit> 
         let value: Box<serde_json::value::RawValue> = serde_json::from_str(input)?;
         print(&format!("{}\n", value.get().replace(['\n', '\r'], " ")))?;
     }
-    Ok(exit(verdict, FailOn::Deny))
+    Ok(ended)
 }
 
 fn exit(verdict: &ReviewVerdict, fail_on: FailOn) -> Exit {
@@ -246,7 +239,7 @@ fn exit(verdict: &ReviewVerdict, fail_on: FailOn) -> Exit {
         Judgement::Deny => Exit::Deny,
         Judgement::Unknown => Exit::Unknown,
         Judgement::Warn if fail_on == FailOn::Warn => Exit::Deny,
-        Judgement::Warn | Judgement::Admit => Exit::Admit,
+        Judgement::Warn | Judgement::Admit => Exit::Success,
     }
 }
 

@@ -9,21 +9,20 @@
 //! 2. the layers that are wanted, by digest, in parallel. `.att` layers that name another predicate type are not fetched: skipping
 //!    can only deny.
 //!
-//! Each is one request, as is the question which digest a tag names, and each is made once however many containers, authorities,
-//! policies or reviews want it at that moment (*single flight*). What is kept afterwards is bytes, never a conclusion: listings for a minute, blobs by digest until they are
+//! Each is one request, and each is made once however many containers, authorities, policies or reviews want it at that moment
+//! (*single flight*). What is kept afterwards is bytes, never a conclusion: listings for a minute, blobs by digest until they are
 //! pushed out. An error is handed to everybody who waits for it and is never kept.
 
 pub mod keychain;
 pub mod listing;
 pub mod registry;
-mod tags;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, try_join_all};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::evidence::{Candidate, EvidenceLayer, Format, attestation, simple_signing};
@@ -37,7 +36,6 @@ pub use registry::{
 };
 
 use listing::Listings;
-use tags::Tags;
 
 /// Which credentials a workload's images are fetched with.
 pub trait Credentials: Send + Sync {
@@ -59,8 +57,8 @@ pub enum WantedEvidence {
     Attestations(Vec<String>),
 }
 
-/// What was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What was found. Its evidence counts as in flight until this is dropped.
+#[derive(Debug)]
 pub struct Gathered {
     /// Everything that may be what is wanted.
     pub candidates: Vec<Candidate>,
@@ -68,18 +66,18 @@ pub struct Gathered {
     pub passed_over: Vec<String>,
     /// Where it was looked.
     pub looked: Vec<Format>,
+    _room: OwnedSemaphorePermit,
 }
 
 /// Fetches evidence, each piece once.
 pub struct Gatherer {
     registry: Arc<dyn Registry>,
-    tags: Tags,
     listings: Listings,
     /// Bytes of evidence by their digest, weighed in bytes. Which digests may be asked for is decided by a listing, and listings
     /// are kept apart by credentials.
     blobs: moka::future::Cache<Digest, Bytes>,
-    /// Evidence being fetched, in KiB.
-    in_flight: Semaphore,
+    /// Evidence being fetched and looked at, in KiB.
+    in_flight: Arc<Semaphore>,
     limits: Limits,
 }
 
@@ -96,11 +94,10 @@ impl Gatherer {
             })
             .build();
         Self {
-            tags: Tags::new(Arc::clone(&registry)),
             listings: Listings::new(Arc::clone(&registry)),
             registry,
             blobs,
-            in_flight: Semaphore::new(kib(limits.in_flight.evidence_bytes)),
+            in_flight: Arc::new(Semaphore::new(kib(limits.in_flight.evidence_bytes))),
             limits: limits.clone(),
         }
     }
@@ -112,7 +109,9 @@ impl Gatherer {
         access: &Access,
     ) -> Result<Option<Digest>, FetchError> {
         let tag = reference.tag_or_latest();
-        let answer = self.tags.digest(reference.repository(), &tag, access);
+        let answer = self
+            .registry
+            .tag_digest(reference.repository(), &tag, access);
         within(access, reference.repository(), answer).await
     }
 
@@ -148,6 +147,7 @@ impl Gatherer {
                 limit: self.limits.evidence.candidates,
             });
         }
+        let room = self.room(&layers, repository, image, access).await?;
         let fetched = layers
             .iter()
             .map(|layer| self.candidate(repository, layer, access));
@@ -156,7 +156,34 @@ impl Gatherer {
             candidates,
             passed_over,
             looked: vec![format],
+            _room: room,
         })
+    }
+
+    /// Room for all of these layers at once, since they are looked at together: many that are each within their bound must not be
+    /// held beyond the one of the process.
+    async fn room(
+        &self,
+        layers: &[&EvidenceLayer],
+        repository: &Repository,
+        image: &Digest,
+        access: &Access,
+    ) -> Result<OwnedSemaphorePermit, FetchError> {
+        let limit = self.limits.in_flight.evidence_bytes;
+        let sizes = layers.iter().map(|layer| layer.size);
+        let size = usize::try_from(sizes.fold(0, u64::saturating_add)).unwrap_or(usize::MAX);
+        if size > limit {
+            let what = format!("all evidence of {repository}@{image} together");
+            return Err(FetchError::TooLarge { what, limit });
+        }
+        let permits = u32::try_from(kib(size)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.in_flight).acquire_many_owned(permits);
+        match timeout_at(access.deadline, room).await {
+            Ok(Ok(room)) => Ok(room),
+            Ok(Err(_)) | Err(_) => Err(FetchError::Overloaded {
+                what: "evidence in flight".to_owned(),
+            }),
+        }
     }
 
     async fn candidate(
@@ -211,12 +238,6 @@ impl Gatherer {
                 limit,
             });
         }
-        let permits = u32::try_from(kib(size)).unwrap_or(u32::MAX);
-        let room = timeout_at(access.deadline, self.in_flight.acquire_many(permits)).await;
-        let Ok(Ok(_held)) = room else {
-            let what = "evidence in flight".to_owned();
-            return Err(FetchError::Overloaded { what });
-        };
         match self.registry.blob(repository, blob, limit, access).await? {
             Some(bytes) => Ok(bytes),
             // Its manifest lists it: a registry that cannot show it has lost something, which is not the same as absence.
@@ -248,7 +269,7 @@ impl WantedEvidence {
         for layer in layers {
             match layer.claimed_predicate_type() {
                 Some(claimed) if !types.iter().any(|wanted| wanted == claimed) => {
-                    passed_over.push(claimed.to_owned());
+                    passed_over.push(claimed.to_owned())
                 }
                 _ => picked.push(layer),
             }

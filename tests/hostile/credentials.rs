@@ -56,10 +56,7 @@ async fn the_pull_secret_of_the_pod_opens_its_registry() {
     judge(&webhook, &image).await.admitted("satisfied");
     // Without the secret the same registry refuses.
     let other = stage.signed("t/other");
-    webhook
-        .judge(&other.pinned())
-        .await
-        .denied("registry-auth");
+    webhook.judge(&other.pinned()).await.denied("registry-auth");
 }
 
 /// T-53: a realm elsewhere is neither asked with credentials nor, over plain HTTP, at all.
@@ -158,14 +155,35 @@ async fn a_redirect_that_we_must_not_follow_is_not_followed(#[case] target: &str
 #[case::the_service_refuses(Fault::status(403), "registry-auth")]
 #[case::the_service_throttles(Fault::status(429), "registry-throttled")]
 #[case::the_service_is_gone(Fault::CloseConnection, "registry-unreachable")]
-#[case::no_json(Fault::ReplaceBody(Bytes::from_static(b"<html>")), "registry-malformed")]
-#[case::half_a_document(Fault::ReplaceBody(Bytes::from_static(b"{\"token\":\"abc")), "registry-malformed")]
+#[case::no_json(
+    Fault::ReplaceBody(Bytes::from_static(b"<html>")),
+    "registry-malformed"
+)]
+#[case::half_a_document(
+    Fault::ReplaceBody(Bytes::from_static(b"{\"token\":\"abc")),
+    "registry-malformed"
+)]
 #[case::no_token(Fault::ReplaceBody(Bytes::from_static(b"{}")), "registry-malformed")]
-#[case::an_empty_token(Fault::ReplaceBody(Bytes::from_static(b"{\"token\":\"\"}")), "registry-malformed")]
-#[case::a_token_that_is_a_list(Fault::ReplaceBody(Bytes::from_static(b"{\"token\":[\"a\"]}")), "registry-malformed")]
-#[case::a_token_with_a_line_break(Fault::ReplaceBody(Bytes::from_static(b"{\"token\":\"a\\r\\nX-Evil: 1\"}")), "registry-malformed")]
-#[case::a_token_that_opens_nothing(Fault::ReplaceBody(Bytes::from_static(b"{\"token\":\"wrong\"}")), "registry-auth")]
-#[case::not_utf8(Fault::ReplaceBody(Bytes::from_static(b"{\"token\":\"\xff\"}")), "registry-malformed")]
+#[case::an_empty_token(
+    Fault::ReplaceBody(Bytes::from_static(b"{\"token\":\"\"}")),
+    "registry-malformed"
+)]
+#[case::a_token_that_is_a_list(
+    Fault::ReplaceBody(Bytes::from_static(b"{\"token\":[\"a\"]}")),
+    "registry-malformed"
+)]
+#[case::a_token_with_a_line_break(
+    Fault::ReplaceBody(Bytes::from_static(b"{\"token\":\"a\\r\\nX-Evil: 1\"}")),
+    "registry-malformed"
+)]
+#[case::a_token_that_opens_nothing(
+    Fault::ReplaceBody(Bytes::from_static(b"{\"token\":\"wrong\"}")),
+    "registry-auth"
+)]
+#[case::not_utf8(
+    Fault::ReplaceBody(Bytes::from_static(b"{\"token\":\"\xff\"}")),
+    "registry-malformed"
+)]
 #[case::endless(Fault::EndlessBody { content_type: "application/json".to_owned() }, "limit-exceeded")]
 #[tokio::test]
 async fn a_broken_token_service_is_not_absence_and_heals(

@@ -45,13 +45,14 @@ async fn a_registry_that_never_accepts_is_answered_for_in_time() {
     let host = silent.local_addr().unwrap();
     let webhook = stage.wants_signature().await;
     let digest = stage.image("t/app").digest;
-    for reference in [
-        format!("{host}/t/app:v1"),
-        format!("{host}/t/app@{digest}"),
-    ] {
+    for reference in [format!("{host}/t/app:v1"), format!("{host}/t/app@{digest}")] {
         let answered = webhook.review(&Review::of(&[&reference]).timeout(1)).await;
         answered.denied("deadline");
-        assert!(answered.took < Duration::from_secs(1), "{:?}", answered.took);
+        assert!(
+            answered.took < Duration::from_secs(1),
+            "{:?}",
+            answered.took
+        );
     }
 }
 

@@ -68,8 +68,14 @@ async fn signature_and_attestation_do_not_stand_for_each_other() {
         .judge(&signed.pinned())
         .await
         .denied("no-attestation");
-    signature.judge(&signed.pinned()).await.admitted("satisfied");
-    provenance.judge(&built.pinned()).await.admitted("satisfied");
+    signature
+        .judge(&signed.pinned())
+        .await
+        .admitted("satisfied");
+    provenance
+        .judge(&built.pinned())
+        .await
+        .admitted("satisfied");
 }
 
 /// T-32: a statement that cannot be read never counts as one that says nothing.
@@ -115,9 +121,7 @@ async fn denies_a_signed_statement_whose_field_lies(#[case] changed: Value, #[ca
 #[case::a_byte_order_mark(|text: &str| format!("\u{feff}{text}"))]
 #[case::half_a_surrogate(|text: &str| text.replacen("t/app", r"\ud800", 1))]
 #[tokio::test]
-async fn denies_a_signed_statement_that_can_be_read_in_two_ways(
-    #[case] spoil: fn(&str) -> String,
-) {
+async fn denies_a_signed_statement_that_can_be_read_in_two_ways(#[case] spoil: fn(&str) -> String) {
     let stage = Stage::new().await;
     let image = stage.image("t/app");
     let honest = String::from_utf8(statement(&image, &json!({}))).unwrap();
@@ -166,10 +170,7 @@ async fn denies_statement(bytes: Vec<u8>, reason: &str) {
 #[case::an_empty_document(|_: &str| "{}".to_owned(), "predicate-malformed")]
 #[case::null_signatures(|text: &str| text.replacen(r#""signatures":["#, r#""signatures":null,"x":["#, 1), "predicate-malformed")]
 #[tokio::test]
-async fn denies_an_envelope_that_is_none(
-    #[case] spoil: fn(&str) -> String,
-    #[case] reason: &str,
-) {
+async fn denies_an_envelope_that_is_none(#[case] spoil: fn(&str) -> String, #[case] reason: &str) {
     let stage = Stage::new().await;
     let (honest, image) = (stage.built("t/honest"), stage.image("t/app"));
     let attached = stage.attest(&stage.image("t/app"), &AttestationOptions::default());

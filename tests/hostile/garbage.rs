@@ -21,21 +21,45 @@ fn garbage() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("nothing", Vec::new()),
         ("a brace", b"{".to_vec()),
-        ("half a document", b"{\"layers\":[{\"digest\":\"sha2".to_vec()),
+        (
+            "half a document",
+            b"{\"layers\":[{\"digest\":\"sha2".to_vec(),
+        ),
         ("half an escape", b"{\"a\":\"\\u12".to_vec()),
         ("a nul", b"{\"layers\":[]}\0".to_vec()),
         ("nuls", vec![0; 4096]),
         ("not utf-8", b"{\"layers\":\"\xff\xfe\"}".to_vec()),
         ("an overlong utf-8", b"{\"a\":\"\xc0\x80\"}".to_vec()),
-        ("utf-16", "{\"a\":1}".encode_utf16().flat_map(u16::to_le_bytes).collect()),
+        (
+            "utf-16",
+            "{\"a\":1}"
+                .encode_utf16()
+                .flat_map(u16::to_le_bytes)
+                .collect(),
+        ),
         ("deep lists", nested("[", "]")),
         ("deep objects", nested("{\"a\":", "}")),
         ("lists without end", b"[".repeat(100_000)),
         ("a huge number", b"9".repeat(100_000)),
         ("a huge exponent", b"1e999999999".to_vec()),
-        ("a huge text", format!("\"{}\"", "a".repeat(500_000)).into_bytes()),
-        ("many keys", format!("{{{}\"z\":1}}", (0..20_000).map(|n| format!("\"k{n}\":1,")).collect::<String>()).into_bytes()),
-        ("a page", b"<!doctype html><html><body>login</body></html>".to_vec()),
+        (
+            "a huge text",
+            format!("\"{}\"", "a".repeat(500_000)).into_bytes(),
+        ),
+        (
+            "many keys",
+            format!(
+                "{{{}\"z\":1}}",
+                (0..20_000)
+                    .map(|n| format!("\"k{n}\":1,"))
+                    .collect::<String>()
+            )
+            .into_bytes(),
+        ),
+        (
+            "a page",
+            b"<!doctype html><html><body>login</body></html>".to_vec(),
+        ),
         ("null", b"null".to_vec()),
         ("a gzip header", b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec()),
     ]
@@ -70,7 +94,10 @@ impl Patient {
         assert!(!answered.allowed, "{what}: {}", answered.annotations);
         assert!(answered.message.len() <= 8 << 10, "{what}");
         assert!(
-            answered.message.chars().all(|c| c == '\n' || !c.is_control()),
+            answered
+                .message
+                .chars()
+                .all(|c| c == '\n' || !c.is_control()),
             "{what}: {:?}",
             answered.message
         );
@@ -95,7 +122,11 @@ async fn garbage_as_a_listing_kills_nothing() {
     for (index, (what, bytes)) in garbage().into_iter().chain(listings).enumerate() {
         for kind in ["t", "b"] {
             let image = patient.stage.image(&format!("{kind}/app{index}"));
-            let tag = if kind == "t" { image.sig() } else { image.att() };
+            let tag = if kind == "t" {
+                image.sig()
+            } else {
+                image.att()
+            };
             let store = patient.stage.store();
             store.push_manifest(&image.name, Some(&tag), IMAGE_MANIFEST, bytes.clone());
             patient.survives(&image, what).await;
@@ -165,7 +196,9 @@ async fn garbage_in_a_predicate_kills_nothing() {
             ..AttestationOptions::default()
         };
         patient.stage.attest(&image, &options);
-        patient.survives(&image, &format!("predicate {index}")).await;
+        patient
+            .survives(&image, &format!("predicate {index}"))
+            .await;
     }
 }
 
@@ -189,7 +222,9 @@ async fn garbage_as_a_signature_annotation_kills_nothing() {
             ..SignatureOptions::default()
         };
         patient.stage.sign(&image, &options);
-        patient.survives(&image, &format!("annotation {index}")).await;
+        patient
+            .survives(&image, &format!("annotation {index}"))
+            .await;
     }
 }
 
@@ -266,24 +301,37 @@ async fn garbage_in_a_challenge_kills_nothing() {
 #[tokio::test]
 async fn garbage_beside_good_reviews_disturbs_none_of_them() {
     let patient = Patient::new().await;
-    let pods = garbage().into_iter().enumerate().map(|(index, (_, bytes))| {
-        let image = patient.stage.image(&format!("b/app{index}"));
-        let options = AttestationOptions {
-            layer: Some(bytes),
-            ..AttestationOptions::default()
-        };
-        patient.stage.attest(&image, &options);
-        image.pinned()
-    });
+    let pods = garbage()
+        .into_iter()
+        .enumerate()
+        .map(|(index, (_, bytes))| {
+            let image = patient.stage.image(&format!("b/app{index}"));
+            let options = AttestationOptions {
+                layer: Some(bytes),
+                ..AttestationOptions::default()
+            };
+            patient.stage.attest(&image, &options);
+            image.pinned()
+        });
     let pods: Vec<String> = pods.collect();
     let reviews = pods.iter().flat_map(|bad| {
         let good = patient.good[1].tagged();
-        [Review::of(&[bad]), Review::of(&[&good]), Review::of(&[&good, bad])]
+        [
+            Review::of(&[bad]),
+            Review::of(&[&good]),
+            Review::of(&[&good, bad]),
+        ]
     });
     let reviews: Vec<Review> = reviews.collect();
-    let answers = futures::future::join_all(reviews.iter().map(|r| patient.webhook.review(r))).await;
+    let answers =
+        futures::future::join_all(reviews.iter().map(|r| patient.webhook.review(r))).await;
     for (index, answered) in answers.iter().enumerate() {
-        assert_eq!(answered.allowed, index % 3 == 1, "{index}: {}", answered.message);
+        assert_eq!(
+            answered.allowed,
+            index % 3 == 1,
+            "{index}: {}",
+            answered.message
+        );
     }
     // A tag costs one question for each review, a listing one for each image.
     let heads = patient.stage.registry.requests();

@@ -9,7 +9,8 @@ use crate::stage::Stage;
 use crate::support::policies::{Policy, yaml};
 use crate::support::webhook::Webhook;
 
-const PEM: &str = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n";
+const PEM: &str =
+    "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n";
 
 /// T-70: a policy that cannot be used as it is written denies what it matches, and only that.
 #[rstest]
@@ -100,7 +101,9 @@ async fn a_glob_that_cannot_be_read_matches_everything_and_denies(#[case] glob: 
 
 /// T-14: a policy is a function of the evidence: it reaches nothing, knows nothing else, and is not left to chance.
 #[rstest]
-#[case::http(r#"http.send({"method": "get", "url": "http://169.254.169.254/"}).status_code == 200"#)]
+#[case::http(
+    r#"http.send({"method": "get", "url": "http://169.254.169.254/"}).status_code == 200"#
+)]
 #[case::name_lookup(r#"net.lookup_ip_addr("attacker.example")"#)]
 #[case::environment("opa.runtime().env.HOME")]
 #[case::random(r#"rand.intn("x", 2) == 1"#)]
@@ -140,7 +143,9 @@ async fn a_policy_finds_nothing_but_the_statement(#[case] body: &str) {
 
 /// T-13: steps, output and memory of a policy are bounded; passing a bound is *could not judge*, and the webhook lives.
 #[rstest]
-#[case::steps("count([1 | a := numbers.range(1, 3000)[_]; b := numbers.range(1, 3000)[_]; a * b == 0]) == 0")]
+#[case::steps(
+    "count([1 | a := numbers.range(1, 3000)[_]; b := numbers.range(1, 3000)[_]; a * b == 0]) == 0"
+)]
 #[case::a_long_range("count(numbers.range(1, 1000000000)) > 0")]
 #[case::a_long_text(r#"count(sprintf("%1000000000d", [1])) > 0"#)]
 #[case::doubling(r#"a := concat("", ["0123456789", "0123456789"]); x := [concat("", [a | numbers.range(1, 20000)[_]]) | numbers.range(1, 20000)[_]]; count(x) > 0"#)]
@@ -152,14 +157,12 @@ async fn a_policy_beyond_its_budget_is_not_judged(#[case] body: &str) {
     let (image, good) = (stage.built("t/app"), stage.signed("t/good"));
     let rego = format!("package sigstore\nisCompliant {{ {body} }}\n");
     let policies = yaml(&[
-        Policy::new("costly")
-            .glob("**/t/app**")
-            .attested(
-                "chains",
-                &stage.release,
-                "https://slsa.dev/provenance/v0.2",
-                Some(&rego),
-            ),
+        Policy::new("costly").glob("**/t/app**").attested(
+            "chains",
+            &stage.release,
+            "https://slsa.dev/provenance/v0.2",
+            Some(&rego),
+        ),
         stage.release().glob("**/t/good**"),
     ]);
     let webhook = Webhook::start(&policies).await;
@@ -192,7 +195,12 @@ isCompliant[answer] {
             .message
             .starts_with("validation failed: failed policy: rules: spec.containers[0].image")
     );
-    assert!(answered.message.chars().all(|c| c == '\n' || !c.is_control()));
+    assert!(
+        answered
+            .message
+            .chars()
+            .all(|c| c == '\n' || !c.is_control())
+    );
 }
 
 /// T-13: an output beyond its bound is not judged.
@@ -223,10 +231,22 @@ isCompliant[answer] {
 #[case::an_empty_object("isCompliant := {}", "policy-denied")]
 #[case::a_result_that_is_a_text(r#"isCompliant := {"result": "true"}"#, "policy-denied")]
 #[case::an_empty_set("isCompliant[answer] { false; answer := 1 }", "policy-denied")]
-#[case::noes(r#"isCompliant[answer] { answer := [{"result": false}, {"result": false, "error": "x"}][_] }"#, "policy-denied")]
-#[case::a_set_with_something_else_in_it(r#"isCompliant[answer] { answer := [1, {"result": true}][_] }"#, "policy-denied")]
-#[case::yes_with_a_warning(r#"isCompliant := {"result": true, "warning": "soon"}"#, "policy-denied")]
-#[case::two_values("isCompliant := true { true }\nisCompliant := false { true }", "policy-invalid")]
+#[case::noes(
+    r#"isCompliant[answer] { answer := [{"result": false}, {"result": false, "error": "x"}][_] }"#,
+    "policy-denied"
+)]
+#[case::a_set_with_something_else_in_it(
+    r#"isCompliant[answer] { answer := [1, {"result": true}][_] }"#,
+    "policy-denied"
+)]
+#[case::yes_with_a_warning(
+    r#"isCompliant := {"result": true, "warning": "soon"}"#,
+    "policy-denied"
+)]
+#[case::two_values(
+    "isCompliant := true { true }\nisCompliant := false { true }",
+    "policy-invalid"
+)]
 #[case::a_builtin_that_fails(r#"isCompliant { to_number("x") == 1 }"#, "policy-denied")]
 #[tokio::test]
 async fn an_answer_that_is_no_clear_yes_denies(#[case] rule: &str, #[case] reason: &str) {
@@ -304,7 +324,10 @@ async fn a_warning_policy_that_failed_alone_warns() {
     let answered = webhook.judge(&image.pinned()).await;
     answered.admitted("untrusted-signer");
     assert!(
-        answered.warnings.iter().any(|line| line.contains("advisory")),
+        answered
+            .warnings
+            .iter()
+            .any(|line| line.contains("advisory")),
         "{:?}",
         answered.warnings
     );

@@ -66,7 +66,10 @@ async fn a_reference_that_nobody_can_pull_is_denied(#[case] reference: &str) {
         let answered = webhook.judge(reference).await;
         answered.denied("invalid-reference");
         assert!(
-            answered.message.chars().all(|c| c == '\n' || !c.is_control()),
+            answered
+                .message
+                .chars()
+                .all(|c| c == '\n' || !c.is_control()),
             "{:?}",
             answered.message
         );
@@ -99,13 +102,19 @@ async fn an_odd_reference_is_judged(#[case] name: &str) {
 #[case::another_port("trusted.example/**", "trusted.example:5000/app")]
 #[case::a_dot_is_a_dot("trusted.example/**", "trustedxexample.test/app")]
 #[case::a_subdomain_as_a_path("*.trusted.example/*", "attacker.example/x.trusted.example/app")]
-#[case::a_subdomain_of_a_subdomain_as_a_path("*.trusted.example/app", "attacker.example/a.trusted.example/app")]
+#[case::a_subdomain_of_a_subdomain_as_a_path(
+    "*.trusted.example/app",
+    "attacker.example/a.trusted.example/app"
+)]
 #[case::no_subdomain("*.trusted.example/*", "trusted.example/app")]
 #[case::one_level_is_one_level("trusted.example/*", "trusted.example/shop/app")]
 #[case::a_longer_name("trusted.example/shop/app", "trusted.example/shop/app-evil")]
 #[case::a_shorter_name("trusted.example/shop/app", "trusted.example/shop/ap")]
 #[case::another_host_of_the_hub("docker.io/library/*", "docker.io.evil.example/library/nginx")]
-#[case::the_hub_as_a_path("index.docker.io/library/*", "evil.example/index.docker.io/library/nginx")]
+#[case::the_hub_as_a_path(
+    "index.docker.io/library/*",
+    "evil.example/index.docker.io/library/nginx"
+)]
 #[case::a_user_of_the_hub("index.docker.io/library/*", "evil/nginx")]
 #[case::gcr_with_any_letter("gcr.io/shop/*", "gcrxio.test/shop/app")]
 #[tokio::test]

@@ -272,10 +272,7 @@ async fn a_blob_of_other_bytes_is_not_the_blob(#[case] longer: i64, #[case] reas
     let image = stage.image("t/app");
     let attached = stage.sign(&image, &SignatureOptions::default());
     let length = stage.store().blob("t/app", &attached.layer).unwrap().len();
-    let length = i64::try_from(length)
-        .unwrap()
-        .saturating_add(longer)
-        .max(0);
+    let length = i64::try_from(length).unwrap().saturating_add(longer).max(0);
     let body = Bytes::from(vec![b' '; usize::try_from(length).unwrap()]);
     stage.registry.on(Match::blob(), Fault::ReplaceBody(body));
     let webhook = stage.wants_signature().await;
@@ -370,8 +367,14 @@ fn status(code: u16, headers: &[(&'static str, &str)]) -> Fault {
 #[case::an_empty_object(body(b"{}"), "registry-malformed")]
 #[case::not_utf8(body(b"{\"layers\":[],\"x\":\"\xff\"}"), "registry-malformed")]
 #[case::a_nul(body(b"{\"layers\":[]}\0"), "registry-malformed")]
-#[case::layers_twice(body(b"{\"schemaVersion\":2,\"layers\":[],\"layers\":[]}"), "registry-malformed")]
-#[case::other_bytes_than_the_header_says(Fault::ReplaceBody(Bytes::from_static(b"{}")), "digest-mismatch")]
+#[case::layers_twice(
+    body(b"{\"schemaVersion\":2,\"layers\":[],\"layers\":[]}"),
+    "registry-malformed"
+)]
+#[case::other_bytes_than_the_header_says(
+    Fault::ReplaceBody(Bytes::from_static(b"{}")),
+    "digest-mismatch"
+)]
 #[tokio::test]
 async fn a_broken_listing_is_not_absence_and_heals(#[case] fault: Fault, #[case] reason: &str) {
     let stage = Stage::new().await;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use vouchsafe::demo::registry::{Store, image};
 use vouchsafe::demo::signer::{
-    AttestationOptions, Attached, SLSA_PROVENANCE_V02, SignatureOptions, SigningKey,
+    Attached, AttestationOptions, SLSA_PROVENANCE_V02, SignatureOptions, SigningKey,
     attach_attestation, attach_signature, slsa_v02,
 };
 use vouchsafe::image::Digest;
