@@ -13,7 +13,13 @@ use crate::verdict::NoMatchPolicy;
 #[derive(Args, Clone, Debug)]
 pub struct JudgeArgs {
     /// A file or folder with ClusterImagePolicy, Secret and ConfigMap documents (YAML or JSON). May be given again
-    #[arg(long, value_name = "PATH", env = "VOUCHSAFE_POLICIES", value_delimiter = ',', required = true)]
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "VOUCHSAFE_POLICIES",
+        value_delimiter = ',',
+        required = true
+    )]
     pub policies: Vec<PathBuf>,
 
     /// What an image is answered that no policy matches
@@ -21,7 +27,12 @@ pub struct JudgeArgs {
     pub no_match_policy: NoMatch,
 
     /// A registry that speaks plain HTTP: host, host:port, *.suffix or CIDR. Loopback does by default. May be given again
-    #[arg(long, value_name = "HOST", env = "VOUCHSAFE_INSECURE_REGISTRY", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "HOST",
+        env = "VOUCHSAFE_INSECURE_REGISTRY",
+        value_delimiter = ','
+    )]
     pub insecure_registry: Vec<String>,
 
     /// PEM file with certificate authorities of registries, trusted beside those of the system

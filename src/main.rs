@@ -7,12 +7,22 @@ use vouchsafe::cli::{Cli, Exit};
 
 fn main() -> ExitCode {
     // One provider of cryptography for everything, chosen before anything could choose another.
-    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-        return fail(&anyhow::anyhow!("another provider of cryptography was installed"));
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
+        return fail(&anyhow::anyhow!(
+            "another provider of cryptography was installed"
+        ));
     }
     let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(cli.run())) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    match runtime
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(cli.run()))
+    {
         Ok(exit) => exit.into(),
         Err(error) => fail(&error),
     }
@@ -21,8 +31,8 @@ fn main() -> ExitCode {
 /// An error, and below it each of its causes.
 fn fail(error: &anyhow::Error) -> ExitCode {
     use std::io::Write;
-    let causes: String = error.chain().skip(1).map(|cause| format!("\n  because: {cause}")).collect();
+    let lines: Vec<String> = error.chain().map(ToString::to_string).collect();
     // Where standard error is closed there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "error: {error}{causes}");
+    let _ = writeln!(std::io::stderr(), "error: {}", lines.join("\n  because: "));
     Exit::Usage.into()
 }

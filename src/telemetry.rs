@@ -18,7 +18,9 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The filter cannot be read.
-    #[error("the log filter {filter:?} cannot be read: `info`, or `vouchsafe=debug,info`, is understood")]
+    #[error(
+        "the log filter {filter:?} cannot be read: `info`, or `vouchsafe=debug,info`, is understood"
+    )]
     Filter {
         /// What was given.
         filter: String,
@@ -41,13 +43,28 @@ pub enum TelemetryError {
 pub fn init(format: Option<LogFormat>, filter: &str, colour: bool) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
 
-    let level = EnvFilter::try_new(filter)
-        .map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
+    let level = EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter {
+        filter: filter.to_owned(),
+        source,
+    })?;
     let terminal = stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(level).with_writer(stderr).with_ansi(colour && terminal);
-    let installed = match format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json }) {
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(stderr)
+        .with_ansi(colour && terminal);
+    let installed = match format.unwrap_or(if terminal {
+        LogFormat::Text
+    } else {
+        LogFormat::Json
+    }) {
         LogFormat::Text => builder.finish().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).finish().try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .finish()
+            .try_init(),
     };
     installed.map_err(|source| TelemetryError::Twice { source })
 }
@@ -58,6 +75,9 @@ mod tests {
 
     #[test]
     fn refuses_a_filter_that_it_cannot_read() {
-        assert!(matches!(init(None, "vouchsafe=loud", false), Err(TelemetryError::Filter { .. })));
+        assert!(matches!(
+            init(None, "vouchsafe=loud", false),
+            Err(TelemetryError::Filter { .. })
+        ));
     }
 }

@@ -4,6 +4,11 @@
 //! outside of tests, and fails on an edge that the table does not name. To change the structure, change the table, in a commit that
 //! says why.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a test that cannot read the sources has failed"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,22 +24,77 @@ const TABLE: &[(&str, &[&str])] = &[
     ("workload", &["image", "limits"]),
     ("trust", &["image", "limits"]),
     ("evidence", &["image", "limits"]),
-    ("verify", &["image", "evidence", "statement", "trust", "limits"]),
-    ("predicate_policy", &["image", "statement", "verify", "limits"]),
+    (
+        "verify",
+        &["image", "evidence", "statement", "trust", "limits"],
+    ),
+    (
+        "predicate_policy",
+        &["image", "statement", "verify", "limits"],
+    ),
     // `workload` for the paths of fields, `evidence` and `statement` for the names of formats and types that a verdict speaks of.
-    ("verdict", &["image", "verify", "predicate_policy", "workload", "evidence", "statement"]),
-    ("policy", &["api", "image", "workload", "trust", "verify", "predicate_policy", "statement", "verdict"]),
-    ("explain", &["verdict", "policy", "image", "workload", "verify", "evidence", "statement"]),
+    (
+        "verdict",
+        &[
+            "image",
+            "verify",
+            "predicate_policy",
+            "workload",
+            "evidence",
+            "statement",
+        ],
+    ),
+    (
+        "policy",
+        &[
+            "api",
+            "image",
+            "workload",
+            "trust",
+            "verify",
+            "predicate_policy",
+            "statement",
+            "verdict",
+        ],
+    ),
+    (
+        "explain",
+        &[
+            "verdict",
+            "policy",
+            "image",
+            "workload",
+            "verify",
+            "evidence",
+            "statement",
+        ],
+    ),
     // `workload` for the scope of pull secrets, which its trait `Credentials` takes.
     ("gather", &["image", "evidence", "limits", "workload"]),
     (
         "decide",
         &[
-            "limits", "image", "api", "statement", "workload", "trust", "evidence", "verify", "predicate_policy", "verdict", "policy",
-            "explain", "gather",
+            "limits",
+            "image",
+            "api",
+            "statement",
+            "workload",
+            "trust",
+            "evidence",
+            "verify",
+            "predicate_policy",
+            "verdict",
+            "policy",
+            "explain",
+            "gather",
         ],
     ),
-    ("adapters", &["gather", "trust", "api", "policy", "explain", "image", "verdict", "limits", "workload"]),
+    (
+        "adapters",
+        &[
+            "gather", "trust", "api", "policy", "explain", "image", "verdict", "limits", "workload",
+        ],
+    ),
     ("server", &["workload", "explain", "limits", "verdict"]),
     ("demo", &["image", "statement"]),
 ];
@@ -44,18 +104,49 @@ const TOP: &[&str] = &["app", "cli", "config", "telemetry", "main", "lib"];
 
 /// Folders that are values in, values out: no network, no files, no clock, no environment.
 const PURE: &[&str] = &[
-    "limits", "image", "api", "statement", "workload", "trust", "evidence", "verify", "predicate_policy", "verdict", "policy", "explain",
+    "limits",
+    "image",
+    "api",
+    "statement",
+    "workload",
+    "trust",
+    "evidence",
+    "verify",
+    "predicate_policy",
+    "verdict",
+    "policy",
+    "explain",
 ];
 
 /// What they may not name.
 const FORBIDDEN: &[&str] = &[
-    "tokio", "reqwest", "axum", "hyper", "kube::Client", "std::env", "std::fs", "std::net", "std::process", "SystemTime::now",
+    "tokio",
+    "reqwest",
+    "axum",
+    "hyper",
+    "kube::Client",
+    "std::env",
+    "std::fs",
+    "std::net",
+    "std::process",
+    "SystemTime::now",
     "Timestamp::now",
 ];
 
 /// What `gather` and `decide` may not name: they wait and join, and leave everything else to `adapters`.
-const FORBIDDEN_ASYNC: &[&str] =
-    &["tokio::fs", "tokio::net", "tokio::spawn", "reqwest", "axum", "hyper", "kube", "std::env", "std::fs", "std::net", "SystemTime::now"];
+const FORBIDDEN_ASYNC: &[&str] = &[
+    "tokio::fs",
+    "tokio::net",
+    "tokio::spawn",
+    "reqwest",
+    "axum",
+    "hyper",
+    "kube",
+    "std::env",
+    "std::fs",
+    "std::net",
+    "SystemTime::now",
+];
 
 /// Every path that a file names outside of its tests.
 #[derive(Default)]
@@ -71,7 +162,11 @@ impl<'ast> Visit<'ast> for Paths {
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        let words: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        let words: Vec<String> = path
+            .segments
+            .iter()
+            .map(|segment| segment.ident.to_string())
+            .collect();
         self.found.insert(words.join("::"));
         visit::visit_path(self, path);
     }
@@ -83,7 +178,13 @@ impl<'ast> Visit<'ast> for Paths {
 
 impl Paths {
     fn walk(&mut self, tree: &syn::UseTree, prefix: String) {
-        let join = |name: &syn::Ident| if prefix.is_empty() { name.to_string() } else { format!("{prefix}::{name}") };
+        let join = |name: &syn::Ident| {
+            if prefix.is_empty() {
+                name.to_string()
+            } else {
+                format!("{prefix}::{name}")
+            }
+        };
         match tree {
             syn::UseTree::Path(path) => self.walk(&path.tree, join(&path.ident)),
             syn::UseTree::Name(name) => {
@@ -95,23 +196,30 @@ impl Paths {
             syn::UseTree::Glob(_) => {
                 self.found.insert(prefix);
             }
-            syn::UseTree::Group(group) => group.items.iter().for_each(|item| self.walk(item, prefix.clone())),
+            syn::UseTree::Group(group) => group
+                .items
+                .iter()
+                .for_each(|item| self.walk(item, prefix.clone())),
         }
     }
 }
 
 fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
-        attribute.path().is_ident("cfg") && attribute.parse_args::<syn::Path>().is_ok_and(|argument| argument.is_ident("test"))
+        attribute.path().is_ident("cfg")
+            && attribute
+                .parse_args::<syn::Path>()
+                .is_ok_and(|argument| argument.is_ident("test"))
     })
 }
 
 fn source_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder of sources") {
         let path = entry.expect("an entry").path();
-        if path.is_dir() {
+        let is_tests = path.file_stem().is_some_and(|stem| stem == "tests");
+        if path.is_dir() && !is_tests {
             source_files(&path, found);
-        } else if path.extension().is_some_and(|e| e == "rs") && path.file_stem().is_some_and(|s| s != "tests") {
+        } else if path.extension().is_some_and(|e| e == "rs") && !is_tests {
             found.push(path);
         }
     }
@@ -125,12 +233,21 @@ fn paths_by_folder() -> BTreeMap<String, Vec<(PathBuf, String)>> {
     let mut by_folder: BTreeMap<String, Vec<(PathBuf, String)>> = BTreeMap::new();
     for file in files {
         let relative = file.strip_prefix(&src).expect("below src").to_owned();
-        let first = relative.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
+        let first = relative
+            .components()
+            .next()
+            .expect("a name")
+            .as_os_str()
+            .to_string_lossy()
+            .into_owned();
         let folder = first.trim_end_matches(".rs").to_owned();
         let syntax = syn::parse_file(&fs::read_to_string(&file).expect("readable")).expect("Rust");
         let mut paths = Paths::default();
         paths.visit_file(&syntax);
-        by_folder.entry(folder).or_default().extend(paths.found.into_iter().map(|path| (relative.clone(), path)));
+        by_folder
+            .entry(folder)
+            .or_default()
+            .extend(paths.found.into_iter().map(|path| (relative.clone(), path)));
     }
     by_folder
 }
@@ -150,13 +267,19 @@ fn every_folder_uses_only_what_the_table_allows() {
         };
         for (file, path) in paths {
             let mut words = path.split("::");
-            let (Some("crate"), Some(used)) = (words.next(), words.next()) else { continue };
+            let (Some("crate"), Some(used)) = (words.next(), words.next()) else {
+                continue;
+            };
             if used != folder && folders.contains(used) && !allowed.contains(&used) {
                 broken.push(format!("src/{} uses {path}", file.display()));
             }
         }
     }
-    assert!(broken.is_empty(), "edges that the table does not allow:\n{}", broken.join("\n"));
+    assert!(
+        broken.is_empty(),
+        "edges that the table does not allow:\n{}",
+        broken.join("\n")
+    );
 }
 
 #[test]
@@ -164,8 +287,19 @@ fn the_table_has_no_cycle() {
     let table: BTreeMap<&str, &[&str]> = TABLE.iter().copied().collect();
     let mut done: BTreeSet<&str> = BTreeSet::new();
     while done.len() < table.len() {
-        let ready: Vec<&str> = table.iter().filter(|(f, uses)| !done.contains(*f) && uses.iter().all(|u| done.contains(u))).map(|(f, _)| *f).collect();
-        assert!(!ready.is_empty(), "a cycle among {:?}", table.keys().filter(|f| !done.contains(*f)).collect::<Vec<_>>());
+        let ready: Vec<&str> = table
+            .iter()
+            .filter(|(f, uses)| !done.contains(*f) && uses.iter().all(|u| done.contains(u)))
+            .map(|(f, _)| *f)
+            .collect();
+        assert!(
+            !ready.is_empty(),
+            "a cycle among {:?}",
+            table
+                .keys()
+                .filter(|f| !done.contains(*f))
+                .collect::<Vec<_>>()
+        );
         done.extend(ready);
     }
 }
@@ -180,9 +314,16 @@ fn pure_folders_touch_neither_network_nor_files_nor_clock() {
             _ => continue,
         };
         for (file, path) in paths {
-            let names = |word: &&&str| path == **word || path.starts_with(&format!("{word}::")) || path.ends_with(&format!("::{word}"));
+            let names = |word: &&&str| {
+                path == **word
+                    || path.starts_with(&format!("{word}::"))
+                    || path.ends_with(&format!("::{word}"))
+            };
             if let Some(word) = forbidden.iter().find(names) {
-                broken.push(format!("src/{} names {path} ({word} is not for {folder})", file.display()));
+                broken.push(format!(
+                    "src/{} names {path} ({word} is not for {folder})",
+                    file.display()
+                ));
             }
         }
     }
@@ -195,6 +336,11 @@ fn no_file_of_src_has_grown_into_two() {
     let mut files = Vec::new();
     source_files(&src, &mut files);
     let lines = |file: &PathBuf| fs::read_to_string(file).expect("readable").lines().count();
-    let long: Vec<String> = files.iter().map(|f| (f, lines(f))).filter(|(_, n)| *n > 600).map(|(f, n)| format!("{}: {n} lines", f.display())).collect();
+    let long: Vec<String> = files
+        .iter()
+        .map(|f| (f, lines(f)))
+        .filter(|(_, n)| *n > 600)
+        .map(|(f, n)| format!("{}: {n} lines", f.display()))
+        .collect();
     assert!(long.is_empty(), "split these: {}", long.join(", "));
 }

@@ -1,5 +1,11 @@
 //! Rego policies as other implementations judged them, and the engine's builtins as it registers them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,6 +14,8 @@ use serde_json::Value;
 use vouchsafe::predicate_policy::{Budget, CompileError, Decision, Program};
 
 mod support;
+#[path = "rego/worst_cases.rs"]
+mod worst_cases;
 
 /// The policies that policy-controller and cosign test theirs with. cosign asks for a rule of the caller's choice; here the package
 /// and the rule are renamed to what policy-controller asks for.
@@ -77,6 +85,10 @@ fn registered_builtins() -> BTreeMap<String, usize> {
                 folders.push(path);
             } else if path.is_file() {
                 let source = std::fs::read_to_string(path).unwrap();
+                let code = source
+                    .lines()
+                    .filter(|line| !line.trim_start().starts_with("//"));
+                let source = code.collect::<Vec<_>>().join("\n");
                 found.extend(source.split("m.insert(").skip(1).filter_map(registration));
             }
         }
@@ -92,12 +104,29 @@ fn registration(text: &str) -> Option<(String, usize)> {
 }
 
 fn engine_sources() -> PathBuf {
+    let version = Command::new("rustc").arg("-vV").output().unwrap();
+    let version = String::from_utf8(version.stdout).unwrap();
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    // Packages of other platforms need not be at hand.
     let output = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--offline",
+            "--locked",
+            "--filter-platform",
+            host.unwrap(),
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let engine = packages.iter().find(|package| package["name"] == "regorus");

@@ -20,7 +20,10 @@ pub struct FileCredentials {
 impl FileCredentials {
     /// These credentials of our own, and no pull secrets yet.
     pub fn new(docker: DockerConfig) -> Self {
-        Self { docker, secrets: ArcSwap::default() }
+        Self {
+            docker,
+            secrets: ArcSwap::default(),
+        }
     }
 
     /// Takes the Secrets that are in force from now on.
@@ -37,10 +40,16 @@ impl FileCredentials {
                 secret.metadata.name.as_ref() == Some(name)
                     && secret.metadata.namespace.as_deref().unwrap_or("default") == scope.namespace
             };
-            secrets.iter().find(is_it).map(|secret| (format!("secret {}/{name}", scope.namespace), secret.clone()))
+            secrets
+                .iter()
+                .find(is_it)
+                .map(|secret| (format!("secret {}/{name}", scope.namespace), secret.clone()))
         };
         let found: Vec<(String, Secret)> = scope.pull_secrets.iter().filter_map(named).collect();
-        found.iter().flat_map(|(source, secret)| entries(source, secret)).collect()
+        found
+            .iter()
+            .flat_map(|(source, secret)| entries(source, secret))
+            .collect()
     }
 }
 
@@ -53,7 +62,14 @@ impl Credentials for FileCredentials {
         Box::pin(async move {
             let mut all = self.pull_secrets(scope);
             let registries: Vec<&str> = registries.iter().map(String::as_str).collect();
-            all.extend(self.docker.keychain(&registries).await.entries().iter().cloned());
+            all.extend(
+                self.docker
+                    .keychain(&registries)
+                    .await
+                    .entries()
+                    .iter()
+                    .cloned(),
+            );
             Ok(Arc::new(Keychain::new(all)))
         })
     }

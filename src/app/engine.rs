@@ -36,9 +36,18 @@ pub struct Broken {
 
 impl Engine {
     /// An engine without policies: everything is denied, or answered as `--no-match-policy` says.
-    pub fn new(args: &JudgeArgs, limits: &Limits, observer: Arc<dyn RequestObserver>) -> anyhow::Result<Self> {
+    pub fn new(
+        args: &JudgeArgs,
+        limits: &Limits,
+        observer: Arc<dyn RequestObserver>,
+    ) -> anyhow::Result<Self> {
         let extra_ca = args.registry_ca.as_ref().map(|file| {
-            std::fs::read(file).with_context(|| format!("cannot read the certificates of --registry-ca {}", file.display()))
+            std::fs::read(file).with_context(|| {
+                format!(
+                    "cannot read the certificates of --registry-ca {}",
+                    file.display()
+                )
+            })
         });
         let settings = OciSettings {
             limits: limits.registry.clone(),
@@ -50,14 +59,17 @@ impl Engine {
         let registry = OciRegistry::new(&settings).context("cannot set up the registry client")?;
         let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
         let credentials = Arc::new(FileCredentials::new(docker));
-        let judge = Judge::new(
-            Gatherer::new(Arc::new(registry), limits),
-            Arc::clone(&credentials) as Arc<dyn Credentials>,
-            limits,
-        );
+        let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
+        let judge = Judge::new(Gatherer::new(Arc::new(registry), limits), shared, limits);
         let no_match = args.no_match_policy.into();
-        let nothing = PolicySet::new(Vec::new()).context("cannot build an empty set of policies")?;
-        Ok(Self { judge, credentials, snapshot: ArcSwap::from_pointee(snapshot(nothing, no_match)), no_match })
+        let nothing =
+            PolicySet::new(Vec::new()).context("cannot build an empty set of policies")?;
+        Ok(Self {
+            judge,
+            credentials,
+            snapshot: ArcSwap::from_pointee(snapshot(nothing, no_match)),
+            no_match,
+        })
     }
 
     /// The judge.
@@ -80,10 +92,18 @@ impl Engine {
     /// # Errors
     /// The policies together are too large for one automaton; what was in force stays.
     pub fn replace(&self, documents: &Documents) -> anyhow::Result<Vec<Broken>> {
-        let compiled: Vec<CompiledPolicy> = documents.policies.iter().map(|policy| compile(&policy.value)).collect();
+        let compiled: Vec<CompiledPolicy> = documents
+            .policies
+            .iter()
+            .map(|policy| compile(&policy.value))
+            .collect();
         let broken = compiled.iter().filter_map(broken).collect();
         let set = PolicySet::new(compiled).context("too many globs in all policies together")?;
-        let secrets: Vec<Secret> = documents.secrets.iter().map(|secret| secret.value.clone()).collect();
+        let secrets: Vec<Secret> = documents
+            .secrets
+            .iter()
+            .map(|secret| secret.value.clone())
+            .collect();
         self.credentials.replace(secrets);
         self.snapshot.store(Arc::new(snapshot(set, self.no_match)));
         Ok(broken)
@@ -91,10 +111,17 @@ impl Engine {
 }
 
 fn snapshot(policies: PolicySet, no_match: NoMatchPolicy) -> Snapshot {
-    Snapshot { policies: Arc::new(policies), trust: Arc::new(TrustMaterial::keys_only()), no_match }
+    Snapshot {
+        policies: Arc::new(policies),
+        trust: Arc::new(TrustMaterial::keys_only()),
+        no_match,
+    }
 }
 
 fn broken(policy: &CompiledPolicy) -> Option<Broken> {
     let problems = policy.body.as_ref().err()?;
-    Some(Broken { name: policy.name.to_string(), problems: problems.iter().map(ToString::to_string).collect() })
+    Some(Broken {
+        name: policy.name.to_string(),
+        problems: problems.iter().map(ToString::to_string).collect(),
+    })
 }

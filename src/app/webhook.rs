@@ -19,7 +19,9 @@ use crate::adapters::metrics::Metrics;
 use crate::config::JudgeArgs;
 use crate::explain::{self, Answer, Context, Enforcement, Tags};
 use crate::limits::Limits;
-use crate::server::{self, Bound, Readiness, Routes, ServeSettings, Tls, TlsVersion, Validate, admin};
+use crate::server::{
+    self, Bound, Readiness, Routes, ServeSettings, Tls, TlsVersion, Validate, admin,
+};
 use crate::verdict::{Reason, ReviewVerdict};
 use crate::workload::Request;
 
@@ -105,7 +107,13 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     let bound_admin = Bound::plain(settings.admin_listen).await?;
     let (address, admin_address) = (bound.address(), bound_admin.address());
 
-    let watching = reload(&settings, documents.fingerprint, Arc::clone(&engine), Arc::clone(&metrics), stop.clone());
+    let watching = reload(
+        &settings,
+        documents.fingerprint,
+        Arc::clone(&engine),
+        Arc::clone(&metrics),
+        stop.clone(),
+    );
     tasks.spawn(async move {
         watching.await;
         "the watch on policies"
@@ -113,15 +121,33 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     let exposition = Arc::clone(&metrics);
     let admin_router = admin::router(readiness.clone(), Arc::new(move || exposition.encode()));
     let connections = settings.limits.in_flight.connections;
-    let admin_settings = ServeSettings { connections: 64, stop_delay: settings.stop_delay, drain: Duration::from_secs(1) };
+    let admin_settings = ServeSettings {
+        connections: 64,
+        stop_delay: settings.stop_delay,
+        drain: Duration::from_secs(1),
+    };
     let admin_stop = stop.clone();
     tasks.spawn(async move {
-        bound_admin.serve(admin_router, admin_settings, admin_stop).await;
+        bound_admin
+            .serve(admin_router, admin_settings, admin_stop)
+            .await;
         "the admin listener"
     });
-    let reviewer = Arc::new(Reviewer { engine, metrics: Arc::clone(&metrics), footer: settings.footer });
-    let router = server::router(Routes { validate: reviewer }, Arc::new(Reviews(metrics)), &settings.limits);
-    let serve_settings = ServeSettings { connections, stop_delay: settings.stop_delay, drain: DRAIN };
+    let reviewer = Arc::new(Reviewer {
+        engine,
+        metrics: Arc::clone(&metrics),
+        footer: settings.footer,
+    });
+    let router = server::router(
+        Routes { validate: reviewer },
+        Arc::new(Reviews(metrics)),
+        &settings.limits,
+    );
+    let serve_settings = ServeSettings {
+        connections,
+        stop_delay: settings.stop_delay,
+        drain: DRAIN,
+    };
     let serve_stop = stop.clone();
     tasks.spawn(async move {
         let withdrawn = serve_stop.clone();
@@ -132,7 +158,13 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         tokio::join!(bound.serve(router, serve_settings, serve_stop), stopping);
         "the webhook listener"
     });
-    Ok(Running { address, admin_address, broken, tasks, stop })
+    Ok(Running {
+        address,
+        admin_address,
+        broken,
+        tasks,
+        stop,
+    })
 }
 
 async fn certificate(
@@ -144,14 +176,20 @@ async fn certificate(
     let (metrics, stop) = (Arc::clone(metrics), stop.clone());
     match from.clone() {
         Certificate::Files { files, interval } => {
-            let (serving, watch) = files.load(metrics).await.context("cannot load the serving certificate")?;
+            let (serving, watch) = files
+                .load(metrics)
+                .await
+                .context("cannot load the serving certificate")?;
             tasks.spawn(async move {
                 watch.run(interval, stop).await;
                 "the watch on the certificate"
             });
             Ok(serving)
         }
-        Certificate::Generated { names, authority_out } => {
+        Certificate::Generated {
+            names,
+            authority_out,
+        } => {
             let made = certs::generate(&names, authority_out.as_deref(), metrics).await;
             let (serving, renewal) = made.context("cannot make a serving certificate")?;
             tasks.spawn(async move {
@@ -172,16 +210,30 @@ fn reload(
     stop: CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
     let on_change = move |loaded: Result<files::Documents, files::LoadError>| {
-        let replaced = loaded.map_err(anyhow::Error::from).and_then(|documents| engine.replace(&documents));
+        let replaced = loaded
+            .map_err(anyhow::Error::from)
+            .and_then(|documents| engine.replace(&documents));
         match replaced {
             Ok(broken) => {
                 count(&metrics, &engine, &broken);
-                tracing::info!(policies = engine.snapshot().policies.policies().len(), broken = broken.len(), "policies reloaded");
+                tracing::info!(
+                    policies = engine.snapshot().policies.policies().len(),
+                    broken = broken.len(),
+                    "policies reloaded"
+                );
             }
-            Err(error) => tracing::error!(%error, "policies cannot be read; the last good set stays in force"),
+            Err(error) => {
+                tracing::error!(%error, "policies cannot be read; the last good set stays in force");
+            }
         }
     };
-    files::watch(settings.judge.policies.clone(), Some(known), settings.policies_interval, stop, on_change)
+    files::watch(
+        settings.judge.policies.clone(),
+        Some(known),
+        settings.policies_interval,
+        stop,
+        on_change,
+    )
 }
 
 fn count(metrics: &Metrics, engine: &Engine, broken: &[Broken]) {
@@ -235,7 +287,11 @@ impl Validate for Reviewer {
     fn validate(&self, request: Request, deadline: Instant) -> BoxFuture<'_, Answer> {
         Box::pin(async move {
             let snapshot = self.engine.snapshot();
-            let verdict = self.engine.judge().review(&request, &snapshot, deadline).await;
+            let verdict = self
+                .engine
+                .judge()
+                .review(&request, &snapshot, deadline)
+                .await;
             for image in &verdict.images {
                 self.metrics.image_verdict(image.reason);
             }

@@ -4,6 +4,7 @@
 //! sent to it over HTTPS, as an API server would.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -41,8 +42,11 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
     let folder = Folder::make()?;
     let store = Store::new();
     let policies = folder.path().join("policies.yaml");
-    std::fs::write(&policies, cast::set_the_stage(&store)?).context("cannot write the demo's policies")?;
-    let registry = Registry::bind(store, "127.0.0.1:0").await.context("cannot start the demo's registry")?;
+    std::fs::write(&policies, cast::set_the_stage(&store)?)
+        .context("cannot write the demo's policies")?;
+    let registry = Registry::bind(store, "127.0.0.1:0")
+        .await
+        .context("cannot start the demo's registry")?;
     let authority = folder.path().join("ca.pem");
     let running = webhook::start(settings(&policies, &authority)).await?;
     let stage = Stage {
@@ -54,8 +58,10 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     let serving = tokio::spawn(running.run(stop.clone().cancelled_owned()));
     let outcome = play(&stage).await;
+    if outcome.is_ok() {
+        print(&next(&stage, args.keep))?;
+    }
     if args.keep && outcome.is_ok() {
-        print("\nstill running; Ctrl-C ends it\n")?;
         tokio::signal::ctrl_c().await?;
     }
     stop.cancel();
@@ -66,11 +72,18 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
 /// Sends one Pod after the other, and shows what kubectl would show.
 async fn play(stage: &Stage) -> anyhow::Result<Exit> {
     let line = |text: String| print(&text);
-    line(format!("registry  {}\nwebhook   {}\npolicies  {}\n", stage.registry, stage.webhook, stage.policies))?;
+    line(format!(
+        "registry  {}\nwebhook   {}\npolicies  {}\n",
+        stage.registry, stage.webhook, stage.policies
+    ))?;
     let mut as_announced = 0;
     for part in &cast::CAST {
         let image = format!("{}/{}", stage.registry, part.image);
-        line(format!("\n{}\n$ kubectl run {} --image={image}\n", heading(part), name(part)))?;
+        line(format!(
+            "\n{}\n$ kubectl run {} --image={image}\n",
+            heading(part),
+            name(part)
+        ))?;
         let response = review(stage, part, &image).await?;
         let (shown, admitted) = as_kubectl(&response, part)?;
         line(shown.clone())?;
@@ -82,18 +95,33 @@ async fn play(stage: &Stage) -> anyhow::Result<Exit> {
     }
     let all = cast::CAST.len();
     line(format!("\n{as_announced} of {all} as announced\n"))?;
-    line(format!(
-        "\nnext: vouchsafe demo --keep, and in another terminal\n      vouchsafe verify --policies {} {}/{}\n",
-        stage.policies,
-        stage.registry,
-        cast::CAST.first().map_or("", |part| part.image),
-    ))?;
-    Ok(if as_announced == all { Exit::Admit } else { Exit::Deny })
+    Ok(if as_announced == all {
+        Exit::Admit
+    } else {
+        Exit::Deny
+    })
+}
+
+/// What to try after the demo.
+fn next(stage: &Stage, keep: bool) -> String {
+    let image = cast::CAST.first().map_or("", |part| part.image);
+    if keep {
+        format!(
+            "\nnext: in another terminal, vouchsafe verify --policies {} {}/{image}\nregistry and webhook run until Ctrl-C\n",
+            stage.policies, stage.registry,
+        )
+    } else {
+        "\nnext: vouchsafe demo --keep leaves the registry running and says how to judge its images by hand\n".to_owned()
+    }
 }
 
 fn heading(part: &Part) -> String {
     let text = format!("{}: {}", part.image, part.story);
-    if colour_on_stdout() { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text }
+    if colour_on_stdout() {
+        format!("\u{1b}[1m{text}\u{1b}[0m")
+    } else {
+        text
+    }
 }
 
 /// The name of the Pod.
@@ -124,8 +152,17 @@ async fn review(stage: &Stage, part: &Part, image: &str) -> anyhow::Result<Value
             "dryRun": false,
         },
     });
-    let answer = stage.client.post(&stage.webhook).json(&review).send().await.context("the webhook did not answer")?;
-    let answer: Value = answer.json().await.context("the webhook answered with something else than JSON")?;
+    let answer = stage
+        .client
+        .post(&stage.webhook)
+        .json(&review)
+        .send()
+        .await
+        .context("the webhook did not answer")?;
+    let answer: Value = answer
+        .json()
+        .await
+        .context("the webhook answered with something else than JSON")?;
     if answer.pointer("/response/uid").and_then(Value::as_str) != Some(&uid) {
         bail!("the webhook answered another review: {answer}");
     }
@@ -134,19 +171,31 @@ async fn review(stage: &Stage, part: &Part, image: &str) -> anyhow::Result<Value
 
 /// What kubectl prints for a response, and whether the Pod was admitted.
 fn as_kubectl(response: &Value, part: &Part) -> anyhow::Result<(String, bool)> {
-    let Some(allowed) = response.pointer("/response/allowed").and_then(Value::as_bool) else {
+    let Some(allowed) = response
+        .pointer("/response/allowed")
+        .and_then(Value::as_bool)
+    else {
         bail!("the webhook's answer says neither yes nor no: {response}");
     };
-    let warnings = response.pointer("/response/warnings").and_then(Value::as_array).into_iter().flatten();
-    let mut shown: String = warnings.filter_map(Value::as_str).map(|warning| format!("Warning: {warning}\n")).collect();
+    let warnings = response
+        .pointer("/response/warnings")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let mut lines: Vec<String> = warnings
+        .filter_map(Value::as_str)
+        .map(|warning| format!("Warning: {warning}"))
+        .collect();
     if allowed {
-        shown.push_str(&format!("pod/{} created\n", name(part)));
+        lines.push(format!("pod/{} created", name(part)));
     } else {
-        let message = response.pointer("/response/status/message").and_then(Value::as_str).unwrap_or_default();
-        shown.push_str("Error from server (Forbidden): admission webhook \"policy.sigstore.dev\" denied the request: ");
-        shown.push_str(message);
-        shown.push('\n');
+        let message = response.pointer("/response/status/message");
+        let message = message.and_then(Value::as_str).unwrap_or_default();
+        lines.push(format!(
+            "Error from server (Forbidden): admission webhook \"policy.sigstore.dev\" denied the request: {message}"
+        ));
     }
+    let shown = lines.join("\n") + "\n";
     Ok((shown, allowed))
 }
 
@@ -161,7 +210,10 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
         },
         listen: free_port,
         admin_listen: free_port,
-        certificate: Certificate::Generated { names: Vec::new(), authority_out: Some(authority.to_owned()) },
+        certificate: Certificate::Generated {
+            names: Vec::new(),
+            authority_out: Some(authority.to_owned()),
+        },
         oldest_tls: TlsVersion::Tls13,
         policies_interval: Duration::from_secs(5),
         stop_delay: Duration::ZERO,
@@ -173,8 +225,12 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
 /// A client that trusts the webhook's authority and nobody else.
 fn client(authority: &Path) -> anyhow::Result<reqwest::Client> {
     let pem = std::fs::read(authority).context("cannot read the webhook's authority")?;
-    let authority = reqwest::Certificate::from_pem(&pem).context("the webhook's authority is no certificate")?;
-    let client = reqwest::Client::builder().tls_certs_only([authority]).no_proxy().timeout(Duration::from_secs(30));
+    let authority = reqwest::Certificate::from_pem(&pem)
+        .context("the webhook's authority is no certificate")?;
+    let client = reqwest::Client::builder()
+        .tls_certs_only([authority])
+        .no_proxy()
+        .timeout(Duration::from_secs(30));
     client.build().context("cannot make an HTTPS client")
 }
 
@@ -182,9 +238,17 @@ fn client(authority: &Path) -> anyhow::Result<reqwest::Client> {
 struct Folder(std::path::PathBuf);
 
 impl Folder {
+    /// A new folder that only its owner can read. One that is there already is not taken: somebody else may have made it.
     fn make() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("vouchsafe-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&path).with_context(|| format!("cannot make the folder {}", path.display()))?;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+        let name = format!(
+            "vouchsafe-demo-{}-{}",
+            std::process::id(),
+            now.subsec_nanos()
+        );
+        let path = std::env::temp_dir().join(name);
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
+        made.with_context(|| format!("cannot make the folder {}", path.display()))?;
         Ok(Self(path))
     }
 

@@ -33,10 +33,12 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Manifest> {
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > BYTES {
         bail!("the manifest {name} is larger than {BYTES} bytes");
     }
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).with_context(|| format!("the manifest {name} is not YAML"))?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text)
+        .with_context(|| format!("the manifest {name} is not YAML"))?;
     let mut manifest = Manifest::default();
     for (index, document) in documents.into_iter().enumerate() {
-        take(document, &mut manifest).with_context(|| format!("document {} of {name}", index + 1))?;
+        take(document, &mut manifest)
+            .with_context(|| format!("document {} of {name}", index + 1))?;
     }
     Ok(manifest)
 }
@@ -49,17 +51,33 @@ fn take(document: Value, manifest: &mut Manifest) -> anyhow::Result<()> {
     let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
         bail!("it has no apiVersion or no kind, so it is not a Kubernetes object");
     };
-    if let Some(items) = document.get("items").and_then(Value::as_array).filter(|_| kind.ends_with("List")) {
-        return items.iter().try_for_each(|item| take(item.clone(), manifest));
+    if let Some(items) = document
+        .get("items")
+        .and_then(Value::as_array)
+        .filter(|_| kind.ends_with("List"))
+    {
+        return items
+            .iter()
+            .try_for_each(|item| take(item.clone(), manifest));
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
     if Kind::find(group, &kind).is_none() {
         manifest.others += 1;
         return Ok(());
     }
-    let meta = |key: &str| document.pointer(&format!("/metadata/{key}")).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let meta = |key: &str| {
+        document
+            .pointer(&format!("/metadata/{key}"))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let (name, namespace) = (meta("name"), meta("namespace"));
-    let shown = if name.is_empty() { format!("{kind}/{}", meta("generateName")) } else { format!("{kind}/{name}") };
+    let shown = if name.is_empty() {
+        format!("{kind}/{}", meta("generateName"))
+    } else {
+        format!("{kind}/{name}")
+    };
     let request = Request {
         uid: String::new(),
         operation: Operation::Create,
@@ -67,7 +85,11 @@ fn take(document: Value, manifest: &mut Manifest) -> anyhow::Result<()> {
         version: version.to_owned(),
         kind,
         subresource: String::new(),
-        namespace: if namespace.is_empty() { "default".to_owned() } else { namespace },
+        namespace: if namespace.is_empty() {
+            "default".to_owned()
+        } else {
+            namespace
+        },
         name,
         object: document,
         old_object: None,

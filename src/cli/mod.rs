@@ -18,8 +18,16 @@ use clap::{Parser, Subcommand};
 
 /// Admits container images only when somebody your policies trust has vouched for exactly those bytes.
 #[derive(Parser, Debug)]
-#[command(name = "vouchsafe", version, propagate_version = true, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Start here:\n  vouchsafe demo                                          see it work, nothing else needed\n  vouchsafe verify --policies policies/ IMAGE             judge an image on your desk\n  helm template . | vouchsafe verify -f - --policies p/   judge whole manifests")]
+#[command(
+    name = "vouchsafe",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Start here:\n  vouchsafe demo                                          see it work, nothing else needed\n  vouchsafe verify --policies policies/ IMAGE             judge an image on your desk\n  helm template . | vouchsafe verify -f - --policies p/   judge whole manifests"
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -97,7 +105,10 @@ fn wants_colour() -> bool {
 /// Writes a result to standard output. A reader that has gone away is not an error: `vouchsafe verify … | head`.
 fn print(text: &str) -> anyhow::Result<()> {
     use std::io::Write;
-    match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
+    match stdout()
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout().flush())
+    {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }

@@ -28,27 +28,58 @@ pub(super) struct ServeArgs {
     judge: JudgeArgs,
 
     /// Where reviews are answered, over HTTPS; port 0 takes a free one
-    #[arg(long, value_name = "ADDR:PORT", default_value = "[::]:8443", env = "VOUCHSAFE_LISTEN")]
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        default_value = "[::]:8443",
+        env = "VOUCHSAFE_LISTEN"
+    )]
     listen: SocketAddr,
 
     /// Where /healthz, /readyz and /metrics are told, over HTTP
-    #[arg(long, value_name = "ADDR:PORT", default_value = "[::]:9090", env = "VOUCHSAFE_ADMIN_LISTEN")]
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        default_value = "[::]:9090",
+        env = "VOUCHSAFE_ADMIN_LISTEN"
+    )]
     admin_listen: SocketAddr,
 
     /// Serving certificate with its chain, in PEM; read again when it changes
-    #[arg(long, value_name = "FILE", requires = "tls_key", env = "VOUCHSAFE_TLS_CERT")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_key",
+        env = "VOUCHSAFE_TLS_CERT"
+    )]
     tls_cert: Option<PathBuf>,
 
     /// Private key of the serving certificate, in PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "VOUCHSAFE_TLS_KEY")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_cert",
+        env = "VOUCHSAFE_TLS_KEY"
+    )]
     tls_key: Option<PathBuf>,
 
     /// Without --tls-cert a certificate is made; this is where its authority is written (the caBundle of the webhook)
-    #[arg(long, value_name = "FILE", conflicts_with = "tls_cert", env = "VOUCHSAFE_CA_OUT")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "tls_cert",
+        env = "VOUCHSAFE_CA_OUT"
+    )]
     ca_out: Option<PathBuf>,
 
     /// A name of the certificate that is made, beside localhost. May be given again
-    #[arg(long, value_name = "NAME", conflicts_with = "tls_cert", value_delimiter = ',', env = "VOUCHSAFE_TLS_NAME")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "tls_cert",
+        value_delimiter = ',',
+        env = "VOUCHSAFE_TLS_NAME"
+    )]
     tls_name: Vec<String>,
 
     /// The oldest version of TLS that is spoken
@@ -76,7 +107,12 @@ pub(super) struct ServeArgs {
     log_format: Option<Format>,
 
     /// What is logged: a level, or `vouchsafe=debug,info`
-    #[arg(long, value_name = "FILTER", default_value = "info", env = "VOUCHSAFE_LOG")]
+    #[arg(
+        long,
+        value_name = "FILTER",
+        default_value = "info",
+        env = "VOUCHSAFE_LOG"
+    )]
     log: String,
 }
 
@@ -113,9 +149,15 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     });
     telemetry::init(format, &args.log, colour_on_stderr())?;
     // Taken before anything listens, so that no signal is lost.
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let running = webhook::start(settings(args)).await?;
-    print(&format!("listening https://{}\nadmin http://{}\n", running.address, running.admin_address))?;
+    print(&format!(
+        "listening https://{}\nadmin http://{}\n",
+        running.address, running.admin_address
+    ))?;
     running
         .run(async move {
             tokio::select! {
@@ -130,8 +172,14 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
 fn settings(args: ServeArgs) -> WebhookSettings {
     let interval = Duration::from_secs(args.reload_interval);
     let certificate = match (args.tls_cert, args.tls_key) {
-        (Some(certificate), Some(key)) => Certificate::Files { files: CertificateFiles { certificate, key }, interval },
-        _ => Certificate::Generated { names: args.tls_name, authority_out: args.ca_out },
+        (Some(certificate), Some(key)) => Certificate::Files {
+            files: CertificateFiles { certificate, key },
+            interval,
+        },
+        _ => Certificate::Generated {
+            names: args.tls_name,
+            authority_out: args.ca_out,
+        },
     };
     let TagsMode::Resolve = args.tags;
     WebhookSettings {

@@ -89,14 +89,21 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     if !broken.is_empty() {
         bail!("{}", explain_broken(&broken));
     }
-    let manifests = args.file.iter().map(|path| manifest::read(path)).collect::<anyhow::Result<Vec<Manifest>>>()?;
+    let manifests = args
+        .file
+        .iter()
+        .map(|path| manifest::read(path))
+        .collect::<anyhow::Result<Vec<Manifest>>>()?;
     let verdict = judge(&engine, &args, manifests).await;
     if let Some(authority) = &args.show_input {
         return show_input(&verdict, authority);
     }
     let warnings = explain::warnings(&verdict, explain::Tags::MayMove);
     match args.output {
-        Output::Json => print(&format!("{}\n", serde_json::to_string_pretty(&explain::report(&verdict, warnings))?))?,
+        Output::Json => print(&format!(
+            "{}\n",
+            serde_json::to_string_pretty(&explain::report(&verdict, warnings))?
+        ))?,
         Output::Text => print(&explain::tree(&verdict.images, style()))?,
     }
     Ok(exit(&verdict, args.fail_on))
@@ -105,8 +112,16 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
 /// Policies are decided about before any image is.
 fn explain_broken(broken: &[Broken]) -> String {
     let one = |policy: &Broken| {
-        let problems: Vec<String> = policy.problems.iter().map(|problem| format!("  {}", problem.replace('\n', "\n    "))).collect();
-        format!("policy {} cannot be used:\n{}", policy.name, problems.join("\n"))
+        let problems: Vec<String> = policy
+            .problems
+            .iter()
+            .map(|problem| format!("  {}", problem.replace('\n', "\n    ")))
+            .collect();
+        format!(
+            "policy {} cannot be used:\n{}",
+            policy.name,
+            problems.join("\n")
+        )
     };
     broken.iter().map(one).collect::<Vec<_>>().join("\n")
 }
@@ -114,32 +129,70 @@ fn explain_broken(broken: &[Broken]) -> String {
 async fn judge(engine: &Engine, args: &VerifyArgs, manifests: Vec<Manifest>) -> ReviewVerdict {
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     let mut images = on_the_command_line(engine, args, deadline).await;
-    let objects: Vec<_> = manifests.into_iter().flat_map(|manifest| {
-        if manifest.others > 0 {
-            note(&format!("{} objects of kinds that run no images were passed over", manifest.others));
-        }
-        manifest.objects
-    }).collect();
+    let objects: Vec<_> = manifests
+        .into_iter()
+        .flat_map(|manifest| {
+            if manifest.others > 0 {
+                note(&format!(
+                    "{} objects of kinds that run no images were passed over",
+                    manifest.others
+                ));
+            }
+            manifest.objects
+        })
+        .collect();
     let several = objects.len() > 1;
     for (shown, request) in objects {
         let _progress = Progress::start(format!("judging {shown}"));
-        let verdict = engine.judge().review(&request, &engine.snapshot(), deadline).await;
-        images.extend(verdict.images.into_iter().map(|image| if several { within(&shown, image) } else { image }));
+        let verdict = engine
+            .judge()
+            .review(&request, &engine.snapshot(), deadline)
+            .await;
+        images.extend(verdict.images.into_iter().map(|image| {
+            if several {
+                within(&shown, image)
+            } else {
+                image
+            }
+        }));
     }
     fold_review(images)
 }
 
-async fn on_the_command_line(engine: &Engine, args: &VerifyArgs, deadline: Instant) -> Vec<ImageVerdict> {
+async fn on_the_command_line(
+    engine: &Engine,
+    args: &VerifyArgs,
+    deadline: Instant,
+) -> Vec<ImageVerdict> {
     if args.images.is_empty() {
         return Vec::new();
     }
     let _progress = Progress::start(format!("judging {}", args.images.join(", ")));
-    let registries = args.images.iter().filter_map(|image| image.parse::<ImageReference>().ok());
-    let registries = registries.map(|reference| reference.repository().registry().to_owned()).collect();
-    let keychain = engine.credentials().keychain(&PullScope::default(), &registries).await.unwrap_or_default();
-    let uses = args.images.iter().map(|image| ImageUse { field: FieldPath::new(""), image: image.clone() }).collect();
+    let registries = args
+        .images
+        .iter()
+        .filter_map(|image| image.parse::<ImageReference>().ok());
+    let registries = registries
+        .map(|reference| reference.repository().registry().to_owned())
+        .collect();
+    let keychain = engine
+        .credentials()
+        .keychain(&PullScope::default(), &registries)
+        .await
+        .unwrap_or_default();
+    let uses = args
+        .images
+        .iter()
+        .map(|image| ImageUse {
+            field: FieldPath::new(""),
+            image: image.clone(),
+        })
+        .collect();
     let snapshot = engine.snapshot();
-    let mut verdict = engine.judge().images(uses, &snapshot, None, keychain, deadline).await;
+    let mut verdict = engine
+        .judge()
+        .images(uses, &snapshot, None, keychain, deadline)
+        .await;
     for image in &mut verdict.images {
         image.fields.clear();
     }
@@ -148,22 +201,37 @@ async fn on_the_command_line(engine: &Engine, args: &VerifyArgs, deadline: Insta
 
 /// Among several objects, a field says whose it is.
 fn within(object: &str, image: ImageVerdict) -> ImageVerdict {
-    let fields = image.fields.iter().map(|field| FieldPath::new(format!("{object} {field}"))).collect();
+    let fields = image
+        .fields
+        .iter()
+        .map(|field| FieldPath::new(format!("{object} {field}")))
+        .collect();
     ImageVerdict { fields, ..image }
 }
 
 fn show_input(verdict: &ReviewVerdict, authority: &str) -> anyhow::Result<Exit> {
-    let all = || verdict.images.iter().flat_map(|image| &image.policies).flat_map(|policy| &policy.authorities);
+    let all = || {
+        verdict
+            .images
+            .iter()
+            .flat_map(|image| &image.policies)
+            .flat_map(|policy| &policy.authorities)
+    };
     let named: Vec<&AuthorityVerdict> = all().filter(|found| &*found.name == authority).collect();
     if named.is_empty() {
         let mut names: Vec<&str> = all().map(|found| &*found.name).collect();
         names.sort_unstable();
         names.dedup();
-        bail!("no policy that matches has an authority {authority:?}; there are: {}", names.join(", "));
+        bail!(
+            "no policy that matches has an authority {authority:?}; there are: {}",
+            names.join(", ")
+        );
     }
     let inputs: Vec<&Arc<str>> = named.iter().flat_map(|found| &found.inputs).collect();
     if inputs.is_empty() {
-        note(&format!("authority {authority} has no verified attestation of a type that its policies look at"));
+        note(&format!(
+            "authority {authority} has no verified attestation of a type that its policies look at"
+        ));
     }
     for input in inputs {
         // Without its line breaks a statement is one line, and nothing else of it changes.
@@ -183,7 +251,13 @@ fn exit(verdict: &ReviewVerdict, fail_on: FailOn) -> Exit {
 }
 
 fn style() -> Style {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(100);
+    let columns = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok())
+        .unwrap_or(100);
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
-    Style { color: colour_on_stdout(), width: if terminal { columns } else { usize::MAX } }
+    Style {
+        color: colour_on_stdout(),
+        width: if terminal { columns } else { usize::MAX },
+    }
 }

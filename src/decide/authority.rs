@@ -51,6 +51,7 @@ pub(super) async fn judge(
     judge: &Judge,
     authority: &Authority,
     image: &PinnedImage,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> (AuthorityVerdict, Found) {
     let (kind, wanted, admits_as, (answer, inputs)) = match &authority.kind {
@@ -62,23 +63,61 @@ pub(super) async fn judge(
         ),
         AuthorityKind::Signed(signed) => {
             let Requirement::Key(key) = &signed.requirement;
-            let answered = signed_by(judge, signed, image, scope).await;
-            (verdict::AuthorityKind::Key, Some(key.fingerprint()), Reason::Satisfied, answered)
+            let answered = signed_by(judge, signed, image, allowance, scope).await;
+            (
+                verdict::AuthorityKind::Key,
+                Some(key.fingerprint()),
+                Reason::Satisfied,
+                answered,
+            )
         }
     };
     let (outcome, reason, cause, evidence, rego, authority_match) = match answer {
-        Answer::Satisfied { evidence, rego, authority_match } => {
-            (Outcome::Satisfied, admits_as, None, evidence, rego, Some(authority_match))
-        }
-        Answer::Violated { reason, cause, rego } => {
-            (Outcome::Violated, reason, Some(cause), Vec::new(), rego, None)
-        }
-        Answer::Unknown { reason, cause } => {
-            (Outcome::Unknown, reason, Some(cause), Vec::new(), None, None)
-        }
+        Answer::Satisfied {
+            evidence,
+            rego,
+            authority_match,
+        } => (
+            Outcome::Satisfied,
+            admits_as,
+            None,
+            evidence,
+            rego,
+            Some(authority_match),
+        ),
+        Answer::Violated {
+            reason,
+            cause,
+            rego,
+        } => (
+            Outcome::Violated,
+            reason,
+            Some(cause),
+            Vec::new(),
+            rego,
+            None,
+        ),
+        Answer::Unknown { reason, cause } => (
+            Outcome::Unknown,
+            reason,
+            Some(cause),
+            Vec::new(),
+            None,
+            None,
+        ),
     };
     let name = Arc::clone(&authority.name);
-    let verdict = AuthorityVerdict { name, kind, wanted, outcome, reason, cause, evidence, rego, inputs };
+    let verdict = AuthorityVerdict {
+        name,
+        kind,
+        wanted,
+        outcome,
+        reason,
+        cause,
+        evidence,
+        rego,
+        inputs,
+    };
     (verdict, Found { authority_match })
 }
 
@@ -106,11 +145,16 @@ async fn signed_by(
     judge: &Judge,
     signed: &SignedBy,
     image: &PinnedImage,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> (Answer, Vec<Arc<str>>) {
     let answer = match &signed.wanted {
-        Wanted::Signature => signatures(judge, signed, image, scope).await.map(|answer| (answer, Vec::new())),
-        Wanted::Attestations(rules) => attestations(judge, signed, rules, image, scope).await,
+        Wanted::Signature => signatures(judge, signed, image, scope)
+            .await
+            .map(|answer| (answer, Vec::new())),
+        Wanted::Attestations(rules) => {
+            attestations(judge, signed, rules, image, allowance, scope).await
+        }
     };
     answer.unwrap_or_else(|error| {
         let (reason, cause) = (unavailable::reason(&error), unavailable::cause(&error));
@@ -192,6 +236,7 @@ async fn attestations(
     signed: &SignedBy,
     rules: &[AttestationRule],
     image: &PinnedImage,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> Result<(Answer, Vec<Arc<str>>), FetchError> {
     let types: BTreeSet<&str> = rules.iter().map(|rule| rule.predicate_type.uri()).collect();
@@ -219,7 +264,10 @@ async fn attestations(
         looked: gathered.looked,
     };
     let inputs = pool.inputs(rules);
-    Ok((all_rules(judge, rules, &pool, scope).await, inputs))
+    Ok((
+        all_rules(judge, rules, &pool, allowance, scope).await,
+        inputs,
+    ))
 }
 
 /// What there is to satisfy rules with.
@@ -236,13 +284,13 @@ async fn all_rules(
     judge: &Judge,
     rules: &[AttestationRule],
     pool: &Pool,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> Answer {
-    let mut allowance = Allowance::of_one_policy();
     let (mut evidence, mut entries, mut evaluated) = (Vec::new(), serde_json::Map::new(), false);
     let mut unknown = None;
     for rule in rules {
-        match one_rule(judge, rule, pool, &mut allowance, scope).await {
+        match one_rule(judge, rule, pool, allowance, scope).await {
             Answer::Satisfied {
                 evidence: proof,
                 rego,
@@ -270,7 +318,7 @@ async fn one_rule(
     judge: &Judge,
     rule: &AttestationRule,
     pool: &Pool,
-    allowance: &mut Allowance,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> Answer {
     let is_wanted = |v: &&Arc<Verified<Attestation>>| {
@@ -286,7 +334,7 @@ async fn one_rule(
             Ok(Decision::Pass) => passed.push(attestation),
             // A warning beside `result: true` does not satisfy an authority, as in policy-controller.
             Ok(Decision::Warn(messages) | Decision::Fail(messages)) => {
-                refused = refused.or(Some(messages))
+                refused = refused.or(Some(messages));
             }
             Err(none) => unanswered = unanswered.or(Some(none)),
         }
@@ -337,7 +385,7 @@ async fn passes(
     judge: &Judge,
     rule: &AttestationRule,
     attestation: &Verified<Attestation>,
-    allowance: &mut Allowance,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> Result<Decision, NoAnswer> {
     let Some(program) = &rule.program else {
@@ -361,10 +409,19 @@ fn attestation_entry(verified: &Verified<Attestation>, predicate_type: &Predicat
 impl Pool {
     /// The verified statements that the rules look at, as they were signed.
     fn inputs(&self, rules: &[AttestationRule]) -> Vec<Arc<str>> {
-        let statements = self.verified.iter().map(|verified| &verified.value().statement);
-        let wanted = |predicate_type: &str| rules.iter().any(|rule| rule.predicate_type.uri() == predicate_type);
+        let statements = self
+            .verified
+            .iter()
+            .map(|verified| &verified.value().statement);
+        let wanted = |predicate_type: &str| {
+            rules
+                .iter()
+                .any(|rule| rule.predicate_type.uri() == predicate_type)
+        };
         let wanted = statements.filter(|statement| wanted(statement.predicate_type()));
-        wanted.map(|statement| Arc::clone(statement.json())).collect()
+        wanted
+            .map(|statement| Arc::clone(statement.json()))
+            .collect()
     }
 
     /// Why no verified attestation of the rule's type is there.

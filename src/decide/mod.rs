@@ -34,7 +34,8 @@ use crate::policy::{ObjectFacts, PolicySet};
 use crate::trust::TrustMaterial;
 use crate::verdict::{ImageVerdict, Judgement, NoMatchPolicy, Reason, ReviewVerdict, fold_review};
 use crate::workload::{
-    Change, FieldPath, ImageUse, Kind, Operation, PullScope, Request, images, what_changed,
+    Change, FieldPath, ImageUse, Kind, MalformedWorkload, Operation, PullScope, Request, images,
+    what_changed,
 };
 
 use memory::Memory;
@@ -94,7 +95,7 @@ impl Judge {
         let uses = match covered(kind, request) {
             Ok(Covered::Judge(uses)) => uses,
             Ok(Covered::Admit(reason)) => return ReviewVerdict::admitted(reason),
-            Err(verdict) => return fold_review(vec![verdict]),
+            Err(error) => return fold_review(vec![unreadable(&error)]),
         };
         if uses.len() > self.limits.review.images {
             let detail = format!(
@@ -112,11 +113,12 @@ impl Judge {
         let object = facts(kind, request);
         let scope = PullScope::of(kind, &request.object, &request.namespace);
         let registries = registries(&uses, snapshot);
-        let keychain = match timeout_at(deadline, self.credentials.keychain(&scope, &registries)).await {
-            Ok(Ok(keychain)) => keychain,
-            Ok(Err(error)) => return unavailable::review(&uses, &error),
-            Err(_) => return unavailable::deadline(&uses),
-        };
+        let keychain =
+            match timeout_at(deadline, self.credentials.keychain(&scope, &registries)).await {
+                Ok(Ok(keychain)) => keychain,
+                Ok(Err(error)) => return unavailable::review(&uses, &error),
+                Err(_) => return unavailable::deadline(&uses),
+            };
         self.images(uses, snapshot, Some(&object), keychain, deadline)
             .await
     }
@@ -172,24 +174,13 @@ enum Covered {
 }
 
 /// CREATE, and an UPDATE that changes what runs. `deletionTimestamp` excuses nothing.
-fn covered(kind: &Kind, request: &Request) -> Result<Covered, ImageVerdict> {
-    let unreadable = |e: crate::workload::MalformedWorkload| {
-        let fields = vec![e.field.clone()];
-        ImageVerdict {
-            judgement: Judgement::Deny,
-            ..unjudged(fields, "", Reason::InvalidReference, e.to_string())
-        }
-    };
+fn covered(kind: &Kind, request: &Request) -> Result<Covered, MalformedWorkload> {
     match (request.operation, request.subresource.as_str()) {
-        (Operation::Create, "") => images(kind, &request.object)
-            .map(Covered::Judge)
-            .map_err(unreadable),
+        (Operation::Create, "") => images(kind, &request.object).map(Covered::Judge),
         (Operation::Update, "" | "ephemeralcontainers") => {
             let nothing = Value::Null;
             let old = request.old_object.as_ref().unwrap_or(&nothing);
-            match what_changed(kind, &request.subresource, &request.object, old)
-                .map_err(unreadable)?
-            {
+            match what_changed(kind, &request.subresource, &request.object, old)? {
                 Change::Judge(uses) => Ok(Covered::Judge(uses)),
                 Change::Unchanged => Ok(Covered::Admit(Reason::Unchanged)),
             }
@@ -198,10 +189,23 @@ fn covered(kind: &Kind, request: &Request) -> Result<Covered, ImageVerdict> {
     }
 }
 
+/// An object whose image fields cannot be read is denied.
+fn unreadable(error: &MalformedWorkload) -> ImageVerdict {
+    let fields = vec![error.field.clone()];
+    ImageVerdict {
+        judgement: Judgement::Deny,
+        ..unjudged(fields, "", Reason::InvalidReference, error.to_string())
+    }
+}
+
 /// The registries that may be asked: those of the images, and those where policies keep evidence.
 fn registries(uses: &[ImageUse], snapshot: &Snapshot) -> BTreeSet<String> {
-    let references = uses.iter().filter_map(|image| image.image.parse::<ImageReference>().ok());
-    let mut registries: BTreeSet<String> = references.map(|r| r.repository().registry().to_owned()).collect();
+    let references = uses
+        .iter()
+        .filter_map(|image| image.image.parse::<ImageReference>().ok());
+    let mut registries: BTreeSet<String> = references
+        .map(|r| r.repository().registry().to_owned())
+        .collect();
     registries.extend(snapshot.policies.source_registries().map(str::to_owned));
     registries
 }
@@ -228,12 +232,11 @@ fn group(uses: Vec<ImageUse>) -> Vec<(String, Vec<FieldPath>)> {
     let mut order: Vec<(String, Vec<FieldPath>)> = Vec::new();
     let mut index: BTreeMap<String, usize> = BTreeMap::new();
     for ImageUse { field, image } in uses {
-        match index.get(&image).and_then(|i| order.get_mut(*i)) {
-            Some((_, fields)) => fields.push(field),
-            None => {
-                index.insert(image.clone(), order.len());
-                order.push((image, vec![field]));
-            }
+        if let Some((_, fields)) = index.get(&image).and_then(|i| order.get_mut(*i)) {
+            fields.push(field);
+        } else {
+            index.insert(image.clone(), order.len());
+            order.push((image, vec![field]));
         }
     }
     order

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::registry::{Store, image as sample};
 use super::signer::{
-    AttestationOptions, SLSA_PROVENANCE_V02, SignatureOptions, SigningError, SigningKey, attach_attestation,
-    attach_signature, slsa_v02,
+    AttestationOptions, SLSA_PROVENANCE_V02, SignatureOptions, SigningError, SigningKey,
+    attach_attestation, attach_signature, slsa_v02,
 };
 use crate::image::Digest;
 
@@ -29,10 +29,30 @@ pub struct Part {
 
 /// The images of the demo, in the order in which they are tried.
 pub const CAST: [Part; 4] = [
-    Part { image: "shop/cart:1.4", story: "signed by the release key, built by Tekton Chains", admitted: true, phrase: "" },
-    Part { image: "shop/unsigned:1.0", story: "nobody signed it", admitted: false, phrase: "no signatures found" },
-    Part { image: "shop/stranger:1.0", story: "signed, by a key that nobody here knows", admitted: false, phrase: "no matching signatures" },
-    Part { image: "shop/elsewhere:1.0", story: "signed by the release key, built somewhere else", admitted: false, phrase: "not by https://tekton.dev/chains/v2" },
+    Part {
+        image: "shop/cart:1.4",
+        story: "signed by the release key, built by Tekton Chains",
+        admitted: true,
+        phrase: "",
+    },
+    Part {
+        image: "shop/unsigned:1.0",
+        story: "nobody signed it",
+        admitted: false,
+        phrase: "no signatures found",
+    },
+    Part {
+        image: "shop/stranger:1.0",
+        story: "signed, by a key that nobody here knows",
+        admitted: false,
+        phrase: "no matching signatures",
+    },
+    Part {
+        image: "shop/elsewhere:1.0",
+        story: "signed by the release key, built somewhere else",
+        admitted: false,
+        phrase: "not by https://tekton.dev/chains/v2",
+    },
 ];
 
 /// Fills a registry with the cast, and gives the policy that tells them apart.
@@ -45,24 +65,64 @@ pub fn set_the_stage(store: &Store) -> Result<String, SigningError> {
     let ours = image("shop/cart", "1.4");
     image("shop/unsigned", "1.0");
     vouch(store, "shop/cart", &ours, &release, BUILDER)?;
-    vouch(store, "shop/stranger", &image("shop/stranger", "1.0"), &stranger, BUILDER)?;
-    vouch(store, "shop/elsewhere", &image("shop/elsewhere", "1.0"), &release, "https://builder.example/elsewhere")?;
+    vouch(
+        store,
+        "shop/stranger",
+        &image("shop/stranger", "1.0"),
+        &stranger,
+        BUILDER,
+    )?;
+    vouch(
+        store,
+        "shop/elsewhere",
+        &image("shop/elsewhere", "1.0"),
+        &release,
+        "https://builder.example/elsewhere",
+    )?;
     Ok(policy(release.public_key_pem()))
 }
 
 /// A signature and provenance, as Tekton Chains makes them.
-fn vouch(store: &Store, repository: &str, image: &Digest, key: &SigningKey, builder: &str) -> Result<(), SigningError> {
-    let signature = SignatureOptions { as_tekton_chains: true, ..SignatureOptions::default() };
+fn vouch(
+    store: &Store,
+    repository: &str,
+    image: &Digest,
+    key: &SigningKey,
+    builder: &str,
+) -> Result<(), SigningError> {
+    let signature = SignatureOptions {
+        as_tekton_chains: true,
+        ..SignatureOptions::default()
+    };
     attach_signature(store, repository, image, key, &signature)?;
-    let attestation = AttestationOptions { as_tekton_chains: true, ..AttestationOptions::default() };
+    let attestation = AttestationOptions {
+        as_tekton_chains: true,
+        ..AttestationOptions::default()
+    };
     let predicate: Value = slsa_v02(builder, SOURCE, COMMIT);
-    attach_attestation(store, repository, image, key, SLSA_PROVENANCE_V02, &predicate, &attestation)?;
+    attach_attestation(
+        store,
+        repository,
+        image,
+        key,
+        SLSA_PROVENANCE_V02,
+        &predicate,
+        &attestation,
+    )?;
     Ok(())
 }
 
 /// Two policies: signed by the release key, and built by Tekton Chains.
 fn policy(key: &str) -> String {
-    let key: String = key.lines().map(|line| format!("          {line}\n")).collect();
+    let key: Vec<String> = key
+        .lines()
+        .map(|line| format!("          {line}"))
+        .collect();
+    let key = key.join(
+        "
+",
+    ) + "
+";
     format!(
         r#"# Two policies; an image must satisfy both.
 apiVersion: policy.sigstore.dev/v1beta1

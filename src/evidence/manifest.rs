@@ -48,7 +48,7 @@ pub fn layers(format: Format, manifest: &[u8]) -> Result<Vec<EvidenceLayer>, Mal
         serde_json::from_value(value).map_err(|e| malformed(e.to_string()))?;
     let mut found = Vec::new();
     for layer in manifest.layers() {
-        if !carries(format, &layer.media_type().to_string()) {
+        if !carries(format, layer.media_type().as_ref()) {
             continue;
         }
         let digest = layer

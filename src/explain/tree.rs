@@ -4,7 +4,8 @@
 //! registry.example.com/shop/cart:1.4   DENIED  untrusted-signer
 //! │ sha256:4afdc0eb…3016478 (what the tag points to now)
 //! ├─ release  enforce   violated
-//! │  ├─ ci      key      untrusted-signer   .sig sha256:ef4c75fb…: by another key (the policy has 9a3f0c21…5b12)
+//! │  ├─ ci      key      untrusted-signer   no matching signatures: 1 found
+//! │  │                                      .sig sha256:ef4c75fb…: by another key (the policy has 9a3f0c21…5b12)
 //! │  └─ github  key      unsigned           no signatures found (looked at .sig)
 //! └─ base     warn      satisfied
 //!    └─ google  key      signed by key 11aa22bb…3344 (.sig sha256:0c0c1d1d…5f5f5f5)
@@ -302,11 +303,12 @@ fn own_cause(policy: &PolicyVerdict) -> Option<String> {
     }
 }
 
-/// What an authority says: each rejected piece on a line of its own.
+/// What an authority says: what was found, and then each rejected piece on a line of its own.
 fn texts(authority: &AuthorityVerdict) -> Vec<String> {
     match &authority.cause {
-        Some(Cause::Rejected { rejections, .. }) if !rejections.is_empty() => {
-            let mut texts: Vec<String> = rejections.iter().take(PIECES).map(words::piece).collect();
+        Some(Cause::Rejected { wanted, rejections }) if !rejections.is_empty() => {
+            let mut texts = vec![words::found(wanted.as_ref(), rejections.len())];
+            texts.extend(rejections.iter().take(PIECES).map(words::piece));
             if rejections.len() > PIECES {
                 texts.push(and_more(rejections.len() - PIECES));
             }

@@ -221,13 +221,18 @@ fn no_matching(wanted: Option<&PredicateType>) -> String {
     }
 }
 
+/// `no matching signatures: 2 found`
+pub(super) fn found(wanted: Option<&PredicateType>, count: usize) -> String {
+    format!("{}: {count} found", no_matching(wanted))
+}
+
 fn rejected(
     wanted: Option<&PredicateType>,
     rejections: &[RejectedEvidence],
     wording: Wording,
 ) -> String {
     let found = match wording {
-        Wording::Upstream => format!("{}: {} found", no_matching(wanted), rejections.len()),
+        Wording::Upstream => found(wanted, rejections.len()),
         Wording::Unjudged => format!("{} found", rejections.len()),
     };
     let Some(first) = rejections.first().map(|first| rejection(&first.rejection)) else {

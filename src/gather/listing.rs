@@ -13,7 +13,7 @@ use crate::evidence::{EvidenceLayer, Format, manifest};
 use crate::image::{Repository, Tag};
 
 /// How long a listing with something in it is used again. A signature over a digest does not rot; what is added is seen after this.
-const FOUND: Duration = Duration::from_secs(60);
+const FOUND: Duration = Duration::from_mins(1);
 /// How long "there is none" is used again: long enough for a storm of retries, short enough for *sign, then try again*.
 const ABSENT: Duration = Duration::from_secs(5);
 /// What all listings that are kept may take, in bytes. One listing can be as large as a manifest may be.

@@ -66,10 +66,17 @@ impl PolicySet {
 
     /// The registries in which policies keep evidence apart from the image.
     pub fn source_registries(&self) -> impl Iterator<Item = &str> {
-        let bodies = self.policies.iter().filter_map(|policy| policy.body.as_ref().ok());
-        let kinds = bodies.flat_map(|body| &body.authorities).map(|authority| &authority.kind);
+        let bodies = self
+            .policies
+            .iter()
+            .filter_map(|policy| policy.body.as_ref().ok());
+        let kinds = bodies
+            .flat_map(|body| &body.authorities)
+            .map(|authority| &authority.kind);
         kinds.filter_map(|kind| match kind {
-            AuthorityKind::Signed(signed) => signed.place.repository.as_ref().map(Repository::registry),
+            AuthorityKind::Signed(signed) => {
+                signed.place.repository.as_ref().map(Repository::registry)
+            }
             AuthorityKind::Static(_) => None,
         })
     }

@@ -10,14 +10,14 @@ use crate::verdict::Mode;
 /// A P-256 key that signs nothing.
 const KEY: &str = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt\n6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n-----END PUBLIC KEY-----\n";
 
-fn compiled(name: &str, spec: Value) -> CompiledPolicy {
+fn compiled(name: &str, spec: &Value) -> CompiledPolicy {
     let document = json!({
         "apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": name}, "spec": spec,
     });
     compile(&api::decode_cluster_image_policy(document).expect("a well-formed policy"))
 }
 
-fn problems(spec: Value) -> Vec<String> {
+fn problems(spec: &Value) -> Vec<String> {
     let problems = compiled("p", spec).body.err().unwrap_or_default();
     problems.iter().map(ToString::to_string).collect()
 }
@@ -30,7 +30,7 @@ fn by_key(authority: Value) -> Value {
 
 #[test]
 fn a_policy_by_key_compiles_and_names_its_authorities() {
-    let policy = compiled("p", by_key(json!({})));
+    let policy = compiled("p", &by_key(json!({})));
     let body = policy.body.expect("it compiles");
     assert_eq!(
         body.authorities
@@ -47,11 +47,11 @@ fn an_authority_is_of_exactly_one_kind() {
     let all = "spec.authorities[0].key, spec.authorities[0].keyless, spec.authorities[0].static";
     let none = json!({"images": [{"glob": "**"}], "authorities": [{"name": "a"}]});
     assert_eq!(
-        problems(none),
+        problems(&none),
         [format!("expected exactly one, got neither: {all}")]
     );
     assert_eq!(
-        problems(by_key(json!({"static": {"action": "pass"}}))),
+        problems(&by_key(json!({"static": {"action": "pass"}}))),
         [format!("expected exactly one, got both: {all}")]
     );
 }
@@ -64,7 +64,7 @@ fn what_this_version_cannot_verify_is_a_problem_and_never_passed_over() {
         ("rfc3161timestamp", json!({"trustRootRef": "x"})),
         ("signatureFormat", json!("bundle")),
     ] {
-        let found = problems(by_key(json!({field: value})));
+        let found = problems(&by_key(json!({field: value})));
         assert!(
             found
                 .iter()
@@ -75,7 +75,7 @@ fn what_this_version_cannot_verify_is_a_problem_and_never_passed_over() {
     let keyless =
         json!({"images": [{"glob": "**"}], "authorities": [{"keyless": {"identities": []}}]});
     assert!(
-        problems(keyless)
+        problems(&keyless)
             .iter()
             .any(|p| p.contains("not supported yet: spec.authorities[0].keyless"))
     );
@@ -84,21 +84,21 @@ fn what_this_version_cannot_verify_is_a_problem_and_never_passed_over() {
 #[test]
 fn an_empty_identity_list_never_means_anybody() {
     let spec = json!({"images": [{"glob": "**"}], "authorities": [{"keyless": {"url": "https://fulcio.sigstore.dev", "identities": []}}]});
-    assert!(compiled("p", spec).body.is_err());
+    assert!(compiled("p", &spec).body.is_err());
 }
 
 #[test]
 fn a_program_that_does_not_compile_breaks_its_policy() {
     let broken = json!({"type": "rego", "data": "package sigstore\nisCompliant {"});
     let attestation = json!({"name": "a", "predicateType": "custom", "policy": broken});
-    assert!(!problems(by_key(json!({"attestations": [attestation]}))).is_empty());
+    assert!(!problems(&by_key(json!({"attestations": [attestation]}))).is_empty());
 }
 
 #[test]
 fn a_bad_glob_makes_its_policy_match_everything_and_deny_it() {
     let set = PolicySet::new(vec![compiled(
         "p",
-        json!({"images": [{"glob": "["}], "authorities": [{"static": {"action": "pass"}}]}),
+        &json!({"images": [{"glob": "["}], "authorities": [{"static": {"action": "pass"}}]}),
     )])
     .expect("a small set");
     let image: ImageReference = "ghcr.io/a/b:c".parse().expect("a reference");
@@ -113,7 +113,7 @@ fn a_policy_that_selects_objects_needs_one() {
         "images": [{"glob": "**"}], "authorities": [{"static": {"action": "fail"}}],
         "match": [{"resource": "pods", "version": "v1", "selector": {"matchLabels": {"app": "x"}}}],
     });
-    let set = PolicySet::new(vec![compiled("p", spec)]).expect("a small set");
+    let set = PolicySet::new(vec![compiled("p", &spec)]).expect("a small set");
     let image: ImageReference = "ghcr.io/a/b:c".parse().expect("a reference");
     let pod = |label: &str| ObjectFacts {
         version: "v1".to_owned(),
@@ -132,7 +132,7 @@ fn a_tag_match_that_could_admit_must_be_confirmed_and_one_that_demands_proof_nee
     let image: ImageReference = pinned.parse().expect("a reference");
     let confirmation = |authority: Value, mode: &str| {
         let spec = json!({"images": [{"glob": "ghcr.io/a/b:v1"}], "mode": mode, "authorities": [authority]});
-        let set = PolicySet::new(vec![compiled("p", spec)]).expect("a small set");
+        let set = PolicySet::new(vec![compiled("p", &spec)]).expect("a small set");
         set.matching(&image, None)
             .iter()
             .map(|found| found.needs_tag_confirmed)

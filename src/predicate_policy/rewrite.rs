@@ -164,3 +164,6 @@ impl Edits<'_> {
         Some(text)
     }
 }
+
+#[cfg(test)]
+mod tests;

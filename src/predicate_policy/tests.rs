@@ -1,8 +1,5 @@
 //! What policies mean, what is refused before evaluation, and the bounds.
 
-mod differential;
-mod worst_cases;
-
 use super::*;
 
 fn compile(source: &str) -> Program {

@@ -1,6 +1,6 @@
 //! The second listener, without TLS, for kubelet and Prometheus: it can only be read.
 //!
-//! It is apart from the webhook, so that a full webhook still says that it lives, and so that a NetworkPolicy can tell them apart.
+//! It is apart from the webhook, so that a full webhook still says that it lives, and so that a `NetworkPolicy` can tell them apart.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::server::Readiness;
 /// The type of the text that the metrics are written in.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Writes all metrics as OpenMetrics text.
+/// Writes all metrics as `OpenMetrics` text.
 pub type Exposition = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// `/healthz`: the event loop turns. `/readyz`: 200, or 503 with what is pending. `/metrics`.

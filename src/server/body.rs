@@ -1,4 +1,4 @@
-//! Reading a body under bounds: type, encoding, size, time, and what all requests together may hold (contracts.md §12).
+//! Reading a body under bounds: type, encoding, size, time, and what all requests together may hold.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,24 +50,43 @@ impl BodyReader {
     /// A reader with these bounds.
     pub(super) fn new(limits: &Limits) -> Self {
         // Room for less than one body would refuse all.
-        let room = limits.in_flight.review_bytes.clamp(limits.review.body_bytes, Semaphore::MAX_PERMITS);
-        Self { room: Arc::new(Semaphore::new(room)), bytes: limits.review.body_bytes, time: limits.review.body_time }
+        let room = limits
+            .in_flight
+            .review_bytes
+            .clamp(limits.review.body_bytes, Semaphore::MAX_PERMITS);
+        Self {
+            room: Arc::new(Semaphore::new(room)),
+            bytes: limits.review.body_bytes,
+            time: limits.review.body_time,
+        }
     }
 
     /// Reads a body to its end.
     ///
     /// Room is taken before the first byte: as much as `content-length` claims, or the most a body may be where it is silent.
-    pub(super) async fn read(&self, headers: &HeaderMap, body: Body, deadline: Instant) -> Result<Received, Refusal> {
+    pub(super) async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        deadline: Instant,
+    ) -> Result<Received, Refusal> {
         check_type(headers)?;
         check_encoding(headers)?;
         let claimed = claimed_length(headers);
         if claimed.is_some_and(|claimed| claimed > self.bytes) {
             return Err(Refusal::TooLarge { limit: self.bytes });
         }
-        let Some(mut room) = self.take_room(claimed.unwrap_or(self.bytes), deadline).await else {
-            return Ok(Received::NoRoom { uid: uid_of(body).await });
+        let Some(mut room) = self
+            .take_room(claimed.unwrap_or(self.bytes), deadline)
+            .await
+        else {
+            return Ok(Received::NoRoom {
+                uid: uid_of(body).await,
+            });
         };
-        let limit = self.time.min(deadline.saturating_duration_since(Instant::now()));
+        let limit = self
+            .time
+            .min(deadline.saturating_duration_since(Instant::now()));
         let bytes = match timeout(limit, Limited::new(body, self.bytes).collect()).await {
             Ok(Ok(collected)) => collected.to_bytes(),
             Ok(Err(error)) => return Err(self.broken(error)),
@@ -83,7 +102,10 @@ impl BodyReader {
     /// Waits for room until the deadline.
     async fn take_room(&self, bytes: usize, deadline: Instant) -> Option<OwnedSemaphorePermit> {
         let bytes = u32::try_from(bytes).ok()?;
-        timeout_at(deadline, Arc::clone(&self.room).acquire_many_owned(bytes)).await.ok()?.ok()
+        timeout_at(deadline, Arc::clone(&self.room).acquire_many_owned(bytes))
+            .await
+            .ok()?
+            .ok()
     }
 
     /// Why the body ended early.
@@ -91,32 +113,49 @@ impl BodyReader {
         if error.is::<LengthLimitError>() {
             Refusal::TooLarge { limit: self.bytes }
         } else {
-            Refusal::BrokenBody { source: axum::Error::new(error) }
+            Refusal::BrokenBody {
+                source: axum::Error::new(error),
+            }
         }
     }
 }
 
 /// `application/json`, with or without parameters.
 fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
-    let found = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let found = headers
+        .get(header::CONTENT_TYPE)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let found = found.unwrap_or_default();
     let media = found.split(';').next().unwrap_or_default().trim();
-    if media.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Refusal::ContentType { found }) }
+    if media.eq_ignore_ascii_case("application/json") {
+        Ok(())
+    } else {
+        Err(Refusal::ContentType { found })
+    }
 }
 
 /// No encoding, or `identity`, which is none.
 fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
-    match headers.get_all(header::CONTENT_ENCODING).iter().find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        Some(value) => {
-            Err(Refusal::ContentEncoding { found: String::from_utf8_lossy(value.as_bytes()).into_owned() })
-        }
+    match headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        Some(value) => Err(Refusal::ContentEncoding {
+            found: String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        }),
         None => Ok(()),
     }
 }
 
 /// What `content-length` claims. What hyper let through is a number.
 fn claimed_length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 /// The uid in the beginning of a body, so that even the denial for want of room can be matched to its request.
@@ -124,7 +163,9 @@ async fn uid_of(mut body: Body) -> Option<String> {
     let mut prefix = Vec::new();
     let reading = async {
         while prefix.len() < PREFIX_BYTES {
-            let Some(Ok(frame)) = body.frame().await else { break };
+            let Some(Ok(frame)) = body.frame().await else {
+                break;
+            };
             let Some(data) = frame.data_ref() else { break };
             let wanted = PREFIX_BYTES.saturating_sub(prefix.len());
             prefix.extend(data.iter().take(wanted));

@@ -24,10 +24,11 @@ use super::tls::Tls;
 
 /// For the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// For the first request after it, and for the head of each request of HTTP/1.1, the wait for it included.
+/// For the first request after it.
 const HEAD: Duration = Duration::from_secs(5);
-/// How long a connection without requests is kept. Go's clients let go after 90 s.
-const IDLE: Duration = Duration::from_secs(120);
+/// How long a connection without requests is kept, a head that is still coming included. Longer than the 90 s after which Go's
+/// clients let go by themselves: a connection that we close while a call is on its way would fail that call.
+const IDLE: Duration = Duration::from_mins(2);
 /// How long an idle connection has to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// HTTP/2 pings, which find clients that are gone.
@@ -73,12 +74,18 @@ impl Connection {
     pub(super) async fn serve(self, stream: TcpStream) {
         // Answers are small and awaited.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = self.tls.clone() else { return self.requests(stream, auto_builder()).await };
+        let Some(tls) = self.tls.clone() else {
+            return self.requests(stream, auto_builder()).await;
+        };
         match timeout(HANDSHAKE, tls.acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
                 // The protocol is known, so that hyper need not wait, without a bound, for the bytes that would tell.
                 let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                let builder = if is_http2 { auto_builder().http2_only() } else { auto_builder().http1_only() };
+                let builder = if is_http2 {
+                    auto_builder().http2_only()
+                } else {
+                    auto_builder().http1_only()
+                };
                 self.requests(stream, builder).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
@@ -87,10 +94,26 @@ impl Connection {
     }
 
     /// Answers requests until the client goes, idles, or we stop.
-    async fn requests(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, builder: auto::Builder<TokioExecutor>) {
+    async fn requests(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        builder: auto::Builder<TokioExecutor>,
+    ) {
         let (activity, observed) = watch::channel(Activity::default());
-        let Self { router, stopping, drain, .. } = self;
-        let service = service_fn(move |request| answer(router.clone(), Busy::begin(&activity), stopping.clone(), request));
+        let Self {
+            router,
+            stopping,
+            drain,
+            ..
+        } = self;
+        let service = service_fn(move |request| {
+            answer(
+                router.clone(),
+                Busy::begin(&activity),
+                stopping.clone(),
+                request,
+            )
+        });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let ended = tokio::select! {
@@ -121,7 +144,7 @@ fn auto_builder() -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(IDLE)
         .max_buf_size(BUFFER_BYTES)
         .max_headers(HEADERS)
         .http2()
@@ -145,7 +168,9 @@ async fn answer(
     let version = request.version();
     let mut response = router.oneshot(request).await?;
     if stopping.is_cancelled() && version < Version::HTTP_2 {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     drop(busy);
     Ok(response)
@@ -177,6 +202,7 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.send_modify(|activity| activity.in_flight = activity.in_flight.saturating_sub(1));
+        self.0
+            .send_modify(|activity| activity.in_flight = activity.in_flight.saturating_sub(1));
     }
 }

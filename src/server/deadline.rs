@@ -1,4 +1,4 @@
-//! When a review must be answered: the API server's `?timeout=`, minus what the way back takes (contracts.md §4).
+//! When a review must be answered: the API server's `?timeout=`, minus what the way back takes.
 
 use std::time::Duration;
 
@@ -27,7 +27,9 @@ pub(super) fn budget(query: Option<&str>) -> Result<Duration, TimeoutError> {
     });
     let timeout = match (values.next(), values.next()) {
         (None, _) => ABSENT,
-        (Some(value), None) => duration(value).ok_or_else(|| TimeoutError { found: clip(value) })?,
+        (Some(value), None) => {
+            duration(value).ok_or_else(|| TimeoutError { found: clip(value) })?
+        }
         (Some(_), Some(_)) => return Err(TimeoutError { found: clip(query) }),
     };
     let timeout = timeout.clamp(LEAST, MOST);
@@ -41,7 +43,9 @@ fn duration(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit())?;
         let (number, tail) = rest.split_at(digits);
-        let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let unit = tail
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit);
         let milliseconds: u64 = match unit {
             "ms" => 1,

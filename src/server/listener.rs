@@ -1,7 +1,7 @@
 //! Listening, accepting and stopping.
 //!
 //! [`Bound`] is a socket that listens and does not answer yet; [`Bound::serve`] answers until it is told to stop. Stopping has three
-//! parts (performance.md §4.3), because API servers keep using connections to a process that is going away:
+//! parts, because API servers keep using connections to a process that is going away:
 //!
 //! 1. for [`ServeSettings::stop_delay`] new connections are still taken, and every HTTP/1.1 response says `Connection: close`
 //! 2. the socket is closed; HTTP/2 clients are told to go away; what is in flight is finished
@@ -70,14 +70,22 @@ impl Bound {
     async fn bind(address: SocketAddr, tls: Option<Tls>) -> Result<Self, BindError> {
         let fail = |source| BindError { address, source };
         let listener = match TcpListener::bind(address).await {
-            Err(error) if address.is_ipv6() && address.ip().is_unspecified() && is_about_the_family(&error) => {
+            Err(error)
+                if address.is_ipv6()
+                    && address.ip().is_unspecified()
+                    && is_about_the_family(&error) =>
+            {
                 TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
             }
             other => other,
         };
         let listener = listener.map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
-        Ok(Self { listener, address, tls })
+        Ok(Self {
+            listener,
+            address,
+            tls,
+        })
     }
 
     /// Where it listens.
@@ -92,7 +100,12 @@ impl Bound {
         // Also when this future is dropped: no connection outlives its server.
         let _cut_on_drop = cut.clone().drop_guard();
         let tasks = TaskTracker::new();
-        let connection = Connection { router, tls, stopping: stop.clone(), drain: drain.clone() };
+        let connection = Connection {
+            router,
+            tls,
+            stopping: stop.clone(),
+            drain: drain.clone(),
+        };
         let accepting = accept_all(&listener, &connection, settings.connections, &tasks, &cut);
         let stopped = async {
             stop.cancelled().await;
@@ -106,7 +119,10 @@ impl Bound {
         drain.cancel();
         tasks.close();
         if timeout(settings.drain, tasks.wait()).await.is_err() {
-            tracing::warn!(connections = tasks.len(), "cut off what did not finish in time");
+            tracing::warn!(
+                connections = tasks.len(),
+                "cut off what did not finish in time"
+            );
         }
     }
 }
@@ -146,5 +162,8 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 
 /// Not that the port is taken or forbidden: those would be taken or forbidden for IPv4 too.
 fn is_about_the_family(error: &io::Error) -> bool {
-    !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
+    !matches!(
+        error.kind(),
+        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
+    )
 }

@@ -1,7 +1,7 @@
 //! Whether the process may be sent requests: a list of what is still pending.
 //!
 //! Each part that must be there first registers under a name and says [`Pending::ready`] when it is. Nothing falls back: trouble
-//! of a registry or an API server after that must not empty the Service (contracts.md §10). Only stopping ends readiness.
+//! of a registry or an API server after that must not empty the Service. Only stopping ends readiness.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,7 +36,10 @@ impl Readiness {
     /// Adds something that must be ready first.
     pub fn register(&self, name: &'static str) -> Pending {
         *self.state().pending.entry(name).or_default() += 1;
-        Pending { readiness: self.clone(), name }
+        Pending {
+            readiness: self.clone(),
+            name,
+        }
     }
 
     /// Ends readiness for good: the process is about to stop, and endpoints are to be withdrawn.
@@ -79,7 +82,10 @@ mod tests {
     #[test]
     fn is_ready_when_all_that_registered_say_so() {
         let readiness = Readiness::new();
-        let (policies, certificate) = (readiness.register("policies"), readiness.register("certificate"));
+        let (policies, certificate) = (
+            readiness.register("policies"),
+            readiness.register("certificate"),
+        );
         assert_eq!(readiness.pending(), ["certificate", "policies"]);
         policies.ready();
         assert_eq!(readiness.pending(), ["certificate"]);
@@ -90,7 +96,10 @@ mod tests {
     #[test]
     fn waits_for_both_of_one_name() {
         let readiness = Readiness::new();
-        let (one, other) = (readiness.register("policies"), readiness.register("policies"));
+        let (one, other) = (
+            readiness.register("policies"),
+            readiness.register("policies"),
+        );
         one.ready();
         assert_eq!(readiness.pending(), ["policies"]);
         other.ready();

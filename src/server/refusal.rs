@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use super::deadline::TimeoutError;
 use super::review::ReviewError;
 
-/// The longest text that is sent back, in bytes: parts of it may be the caller's.
+/// The longest text that is sent back and logged, in bytes: parts of it may be the caller's.
 const TEXT_BYTES: usize = 1_024;
 
 /// Why a call is refused.
@@ -83,24 +83,34 @@ impl Refusal {
         match self {
             Self::UnknownPath { .. } => StatusCode::NOT_FOUND,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::ContentType { .. } | Self::ContentEncoding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::ContentType { .. } | Self::ContentEncoding { .. } => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::BrokenBody { .. } | Self::Timeout(_) | Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::BrokenBody { .. } | Self::Timeout(_) | Self::Malformed(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unwritable { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+
+    /// What is sent back and logged.
+    pub(super) fn text(&self) -> String {
+        let mut text = self.to_string();
+        text.truncate(text.floor_char_boundary(TEXT_BYTES));
+        text
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut text = self.to_string();
-        text.truncate(text.floor_char_boundary(TEXT_BYTES));
-        text.push('\n');
-        let mut response = (self.status(), text).into_response();
+        let mut response = (self.status(), self.text() + "\n").into_response();
         if matches!(self, Self::WrongMethod { .. }) {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+            response
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static("POST"));
         }
         response
     }

@@ -27,7 +27,9 @@ pub(super) enum ReviewError {
     #[error("{0}")]
     Json(#[from] JsonError),
     /// Another kind of document.
-    #[error("it is {found:?}, and {API_VERSION} {KIND} is wanted (the webhook is registered with `admissionReviewVersions: [v1]`)")]
+    #[error(
+        "it is {found:?}, and {API_VERSION} {KIND} is wanted (the webhook is registered with `admissionReviewVersions: [v1]`)"
+    )]
     Version {
         /// Its `apiVersion` and `kind`.
         found: String,
@@ -135,14 +137,20 @@ pub(super) fn decode(body: &[u8], depth: usize) -> Result<Request, ReviewError> 
     let mut review = json::parse_strict(body, depth)?;
     let word = |key: &str| review.get(key).and_then(Value::as_str).unwrap_or_default();
     if (word("apiVersion"), word("kind")) != (API_VERSION, KIND) {
-        return Err(ReviewError::Version { found: format!("{} {}", word("apiVersion"), word("kind")).trim().to_owned() });
+        return Err(ReviewError::Version {
+            found: format!("{} {}", word("apiVersion"), word("kind"))
+                .trim()
+                .to_owned(),
+        });
     }
     let request = match review.get_mut("request").map(Value::take) {
         None | Some(Value::Null) => return Err(ReviewError::NoRequest),
         Some(request) => request,
     };
     let wire: WireRequest =
-        serde_json::from_value(request).map_err(|error| ReviewError::Shape { found: error.to_string() })?;
+        serde_json::from_value(request).map_err(|error| ReviewError::Shape {
+            found: error.to_string(),
+        })?;
     wire.try_into()
 }
 
@@ -153,8 +161,9 @@ pub(super) fn encode(uid: &str, answer: &Answer) -> Result<Vec<u8>, serde_json::
         code: answer.code,
         reason: answer.reason,
         message: &answer.message,
-        details: (!answer.causes.is_empty())
-            .then(|| WireDetails { causes: answer.causes.iter().map(WireCause::from).collect() }),
+        details: (!answer.causes.is_empty()).then(|| WireDetails {
+            causes: answer.causes.iter().map(WireCause::from).collect(),
+        }),
     });
     serde_json::to_vec(&WireReview {
         api_version: API_VERSION,
@@ -176,7 +185,11 @@ pub(super) fn uid_of_prefix(prefix: &[u8]) -> Option<String> {
     let mut uid = None;
     let mut deserializer = serde_json::Deserializer::from_slice(prefix);
     // The text ends in the middle of something: what was seen before that counts, the error does not.
-    let _ = Within { path: &["request", "uid"], found: &mut uid }.deserialize(&mut deserializer);
+    let _ = Within {
+        path: &["request", "uid"],
+        found: &mut uid,
+    }
+    .deserialize(&mut deserializer);
     uid.filter(|uid| !uid.is_empty())
 }
 
@@ -190,11 +203,15 @@ impl TryFrom<WireRequest> for Request {
             return Err(ReviewError::NoUid);
         }
         let Some(operation) = Operation::parse(&wire.operation) else {
-            return Err(ReviewError::Operation { found: wire.operation });
+            return Err(ReviewError::Operation {
+                found: wire.operation,
+            });
         };
         let needs_object = matches!(operation, Operation::Create | Operation::Update);
         if needs_object && !wire.object.is_object() {
-            return Err(ReviewError::NoObject { operation: wire.operation });
+            return Err(ReviewError::NoObject {
+                operation: wire.operation,
+            });
         }
         Ok(Self {
             uid: wire.uid,
@@ -216,12 +233,18 @@ impl TryFrom<WireRequest> for Request {
 
 impl<'a> From<&'a AnswerCause> for WireCause<'a> {
     fn from(cause: &'a AnswerCause) -> Self {
-        Self { reason: cause.reason, message: &cause.message, field: &cause.field }
+        Self {
+            reason: cause.reason,
+            message: &cause.message,
+            field: &cause.field,
+        }
     }
 }
 
 /// A field that v1 lets be null and means nothing by it.
-fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -251,10 +274,15 @@ impl<'de> Visitor<'de> for Within<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Some((head, tail)) = self.path.split_first() else { return Ok(()) };
+        let Some((head, tail)) = self.path.split_first() else {
+            return Ok(());
+        };
         while let Some(key) = map.next_key::<String>()? {
             if key == *head {
-                map.next_value_seed(Within { path: tail, found: &mut *self.found })?;
+                map.next_value_seed(Within {
+                    path: tail,
+                    found: &mut *self.found,
+                })?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

@@ -77,33 +77,54 @@ async fn validate(State(door): State<Door>, call: axum::extract::Request) -> Res
     let _in_flight = InFlight::begin(&door.observer);
     let written = match door.answer(call, arrival).await {
         Ok(answered) => {
-            let Answered { uid, operation, answer } = answered;
-            door.observer.answered(operation, &answer, arrival.elapsed());
+            let Answered {
+                uid,
+                operation,
+                answer,
+            } = answered;
+            door.observer
+                .answered(operation, &answer, arrival.elapsed());
             review::encode(&uid, &answer).map_err(|source| Refusal::Unwritable { source })
         }
         Err(refusal) => Err(refusal),
     };
     match written {
-        Ok(body) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
+        Ok(body) => (
+            [(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            )],
+            body,
+        )
+            .into_response(),
         Err(refusal) => door.refuse(refusal),
     }
 }
 
 /// Any other method of a path that exists.
 async fn wrong_method(State(door): State<Door>, method: Method, uri: Uri) -> Response {
-    door.refuse(Refusal::WrongMethod { path: uri.path().to_owned(), method })
+    door.refuse(Refusal::WrongMethod {
+        path: uri.path().to_owned(),
+        method,
+    })
 }
 
 /// Any other path.
 async fn unknown_path(State(door): State<Door>, uri: Uri) -> Response {
-    door.refuse(Refusal::UnknownPath { path: uri.path().to_owned() })
+    door.refuse(Refusal::UnknownPath {
+        path: uri.path().to_owned(),
+    })
 }
 
 // === impl Door ===
 
 impl Door {
     /// From a call to an answer; or it was not a review.
-    async fn answer(&self, call: axum::extract::Request, arrival: Instant) -> Result<Answered, Refusal> {
+    async fn answer(
+        &self,
+        call: axum::extract::Request,
+        arrival: Instant,
+    ) -> Result<Answered, Refusal> {
         let (head, body) = call.into_parts();
         let deadline = arrival + deadline::budget(head.uri.query())?;
         let (bytes, room) = match self.bodies.read(&head.headers, body, deadline).await? {
@@ -114,11 +135,20 @@ impl Door {
         drop(bytes);
         let (uid, operation) = (request.uid.clone(), Some(request.operation));
         let answer = self.judge(request, deadline, room).await;
-        Ok(Answered { uid, operation, answer })
+        Ok(Answered {
+            uid,
+            operation,
+            answer,
+        })
     }
 
     /// Judges on a task of its own, which keeps the room of the review until it is really over.
-    async fn judge(&self, request: Request, deadline: Instant, room: impl Send + 'static) -> Answer {
+    async fn judge(
+        &self,
+        request: Request,
+        deadline: Instant,
+        room: impl Send + 'static,
+    ) -> Answer {
         let uid = request.uid.clone();
         let span = span(&request);
         let validate = Arc::clone(&self.validate);
@@ -146,12 +176,20 @@ impl Door {
     fn overloaded(&self, uid: Option<String>) -> Result<Answered, Refusal> {
         let uid = uid.ok_or(Refusal::Overloaded)?;
         let answer = self.validate.unjudged(&uid, Reason::Overloaded);
-        Ok(Answered { uid, operation: None, answer })
+        Ok(Answered {
+            uid,
+            operation: None,
+            answer,
+        })
     }
 
     fn refuse(&self, refusal: Refusal) -> Response {
         self.observer.refused(refusal.status());
-        tracing::warn!(status = refusal.status().as_u16(), why = %refusal, "refused a call");
+        tracing::warn!(
+            status = refusal.status().as_u16(),
+            why = refusal.text(),
+            "refused a call"
+        );
         refusal.into_response()
     }
 }

@@ -38,7 +38,10 @@ pub struct Tls {
 
 impl Tls {
     /// TLS with the certificate that `certificate` gives to each handshake.
-    pub fn new(certificate: Arc<dyn ResolvesServerCert>, oldest: TlsVersion) -> Result<Self, TlsError> {
+    pub fn new(
+        certificate: Arc<dyn ResolvesServerCert>,
+        oldest: TlsVersion,
+    ) -> Result<Self, TlsError> {
         let versions: &[_] = match oldest {
             TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
             TlsVersion::Tls13 => &[&rustls::version::TLS13],
@@ -50,6 +53,8 @@ impl Tls {
             .with_no_client_auth()
             .with_cert_resolver(certificate);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)) })
+        Ok(Self {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        })
     }
 }

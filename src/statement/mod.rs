@@ -171,9 +171,7 @@ mod tests {
     use crate::limits::Limits;
 
     fn parse(text: &str) -> Result<Statement, MalformedStatement> {
-        Statement::parse(text.as_bytes(),
-            &Limits::default().evidence,
-        )
+        Statement::parse(text.as_bytes(), &Limits::default().evidence)
     }
 
     const HEX: &str = "4afdc0eb5a1c9d8e7f60718293a4b5c6d7e8f90123456789abcdef0123456789";

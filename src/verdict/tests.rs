@@ -29,7 +29,6 @@ fn policy(mode: Mode, outcome: Outcome, reason: Reason) -> PolicyVerdict {
         cause: None,
         authorities: Vec::new(),
         rego: None,
-        inputs: Vec::new(),
     }
 }
 

@@ -116,7 +116,6 @@ pub(crate) fn policy(name: &str, mode: Mode, authorities: Vec<AuthorityVerdict>)
         cause,
         authorities,
         rego: None,
-        inputs: Vec::new(),
     }
 }
 
@@ -135,7 +134,6 @@ pub(crate) fn policy_caused(name: &str, reason: Reason, cause: Cause) -> PolicyV
         cause: Some(cause),
         authorities: Vec::new(),
         rego: None,
-        inputs: Vec::new(),
     }
 }
 

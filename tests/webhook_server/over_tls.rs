@@ -1,6 +1,5 @@
 //! The whole of it over real TLS: certificates that change, clients that are slow, and the stop.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,106 +7,39 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::{Client, Version};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
-use vouchsafe::adapters::certs::{self, Authority, CertificateFiles, ServingCertificate};
+use vouchsafe::adapters::certs::{Authority, CertificateFiles, ServingCertificate};
 use vouchsafe::adapters::metrics::Metrics;
-use vouchsafe::limits::Limits;
-use vouchsafe::server::{Bound, Readiness, ServeSettings, Tls, TlsVersion, admin};
+use vouchsafe::server::{Bound, Readiness, ServeSettings, TlsVersion, admin};
 
-use crate::stand_ins::{UID, review, watched_router};
-
-/// A webhook that runs until it is dropped.
-struct Running {
-    address: SocketAddr,
-    stop: CancellationToken,
-    done: JoinHandle<()>,
-    authority: String,
-}
-
-const SETTINGS: ServeSettings =
-    ServeSettings { connections: 64, stop_delay: Duration::ZERO, drain: Duration::from_secs(5) };
-
-impl Running {
-    async fn start(settings: ServeSettings, oldest: TlsVersion) -> Self {
-        let (serving, renewal) = certs::generate(&[], None, Arc::new(Metrics::new())).await.unwrap();
-        Self::with(serving, renewal.authority_pem(), settings, oldest).await
-    }
-
-    async fn with(serving: Arc<ServingCertificate>, authority: &str, settings: ServeSettings, oldest: TlsVersion) -> Self {
-        let tls = Tls::new(serving, oldest).unwrap();
-        let bound = Bound::tls("127.0.0.1:0".parse().unwrap(), tls).await.unwrap();
-        let (address, stop) = (bound.address(), CancellationToken::new());
-        let (router, _) = watched_router(&Limits::default());
-        let done = tokio::spawn(bound.serve(router, settings, stop.clone()));
-        Self { address, stop, done, authority: authority.to_owned() }
-    }
-
-    /// A client that trusts the authority and nothing else.
-    fn client_config(&self, versions: &[&'static rustls::SupportedProtocolVersion]) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.authority.as_bytes()).unwrap()).unwrap();
-        ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_protocol_versions(versions)
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth()
-    }
-
-    fn client(&self) -> Client {
-        self.client_of(rustls::DEFAULT_VERSIONS)
-    }
-
-    fn client_of(&self, versions: &[&'static rustls::SupportedProtocolVersion]) -> Client {
-        Client::builder().tls_backend_preconfigured(self.client_config(versions)).no_proxy().build().unwrap()
-    }
-
-    fn url(&self) -> String {
-        format!("https://localhost:{}/validate?timeout=10s", self.address.port())
-    }
-
-    /// A connection of HTTP/1.1, byte by byte.
-    async fn raw(&self) -> tokio_rustls::client::TlsStream<TcpStream> {
-        let connector = TlsConnector::from(Arc::new(self.client_config(rustls::DEFAULT_VERSIONS)));
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap()
-    }
-}
-
-async fn ask(client: &Client, url: &str, name: &str) -> reqwest::Result<Value> {
-    client.post(url).json(&review(name)).send().await?.error_for_status()?.json().await
-}
-
-/// HTTP/1.1 by hand.
-fn request(name: &str) -> Vec<u8> {
-    let body = review(name).to_string();
-    format!(
-        "POST /validate?timeout=10s HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
-}
+use crate::running::{HTTP1, Running, SETTINGS, ask, request};
+use crate::stand_ins::{UID, review};
 
 #[tokio::test]
 async fn answers_over_http2_to_who_trusts_the_authority() {
     let server = Running::start(SETTINGS, TlsVersion::Tls13).await;
-    let response = server.client().post(server.url()).json(&review("good")).send().await.unwrap();
+    let response = server
+        .client()
+        .post(server.url())
+        .json(&review("good"))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.version(), Version::HTTP_2);
     let answer: Value = response.json().await.unwrap();
     assert_eq!(answer["response"]["uid"], UID);
     assert_eq!(answer["response"]["allowed"], true);
     for host in ["127.0.0.1", "localhost"] {
         let url = format!("https://{host}:{}/validate", server.address.port());
-        assert_eq!(ask(&server.client(), &url, "denied").await.unwrap()["response"]["allowed"], false);
+        assert_eq!(
+            ask(&server.client(), &url, "denied").await.unwrap()["response"]["allowed"],
+            false
+        );
     }
 }
 
@@ -115,22 +47,43 @@ async fn answers_over_http2_to_who_trusts_the_authority() {
 async fn refuses_tls_1_2_unless_it_is_allowed() {
     let old: &[_] = &[&rustls::version::TLS12];
     let strict = Running::start(SETTINGS, TlsVersion::default()).await;
-    assert!(ask(&strict.client_of(old), &strict.url(), "good").await.unwrap_err().is_connect());
+    assert!(
+        ask(&strict.client_of(old), &strict.url(), "good")
+            .await
+            .unwrap_err()
+            .is_connect()
+    );
     let lenient = Running::start(SETTINGS, TlsVersion::Tls12).await;
-    assert_eq!(ask(&lenient.client_of(old), &lenient.url(), "good").await.unwrap()["response"]["allowed"], true);
+    assert_eq!(
+        ask(&lenient.client_of(old), &lenient.url(), "good")
+            .await
+            .unwrap()["response"]["allowed"],
+        true
+    );
     assert!(ask(&lenient.client(), &lenient.url(), "good").await.is_ok());
 }
 
 #[tokio::test]
 async fn a_stranger_to_the_authority_is_no_client() {
-    let (server, other) =
-        (Running::start(SETTINGS, TlsVersion::Tls13).await, Running::start(SETTINGS, TlsVersion::Tls13).await);
-    assert!(ask(&other.client(), &server.url(), "good").await.unwrap_err().is_connect());
+    let (server, other) = (
+        Running::start(SETTINGS, TlsVersion::Tls13).await,
+        Running::start(SETTINGS, TlsVersion::Tls13).await,
+    );
+    assert!(
+        ask(&other.client(), &server.url(), "good")
+            .await
+            .unwrap_err()
+            .is_connect()
+    );
     assert!(ask(&server.client(), &server.url(), "good").await.is_ok());
 }
 
 /// Handshakes in a row until told to stop; how many there were.
-fn handshakes(client: impl Fn() -> Client + Send + 'static, url: String, enough: Arc<AtomicBool>) -> JoinHandle<u32> {
+fn handshakes(
+    client: impl Fn() -> Client + Send + 'static,
+    url: String,
+    enough: Arc<AtomicBool>,
+) -> JoinHandle<u32> {
     tokio::spawn(async move {
         let mut count = 0;
         while !enough.load(Ordering::SeqCst) {
@@ -144,9 +97,17 @@ fn handshakes(client: impl Fn() -> Client + Send + 'static, url: String, enough:
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn renews_its_certificate_under_load_without_a_failed_handshake() {
     let authority = Authority::new(&[], Timestamp::now()).unwrap();
-    let serving = Arc::new(ServingCertificate::new(authority.issue(Timestamp::now()).unwrap()));
+    let serving = Arc::new(ServingCertificate::new(
+        authority.issue(Timestamp::now()).unwrap(),
+    ));
     let server = Arc::new(
-        Running::with(serving.clone(), authority.certificate_pem(), SETTINGS, TlsVersion::Tls13).await,
+        Running::with(
+            serving.clone(),
+            authority.certificate_pem(),
+            SETTINGS,
+            TlsVersion::Tls13,
+        )
+        .await,
     );
     let enough = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..4)
@@ -180,7 +141,10 @@ fn write_pair(folder: &Path) -> String {
 async fn serves_the_files_it_is_given_and_their_successors() {
     let folder = tempfile::tempdir().unwrap();
     let first = write_pair(folder.path());
-    let files = CertificateFiles { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
+    let files = CertificateFiles {
+        certificate: folder.path().join("tls.crt"),
+        key: folder.path().join("tls.key"),
+    };
     let (serving, watch) = files.load(Arc::new(Metrics::new())).await.unwrap();
     let mut server = Running::with(serving, &first, SETTINGS, TlsVersion::Tls13).await;
     tokio::spawn(watch.run(Duration::from_millis(20), server.stop.clone()));
@@ -188,8 +152,14 @@ async fn serves_the_files_it_is_given_and_their_successors() {
     assert!(ask(&kept, &server.url(), "good").await.is_ok());
     server.authority = write_pair(folder.path());
     sleep(Duration::from_millis(200)).await;
-    assert!(ask(&server.client(), &server.url(), "good").await.is_ok(), "a new client sees the new certificate");
-    assert!(ask(&kept, &server.url(), "good").await.is_ok(), "an open connection is kept");
+    assert!(
+        ask(&server.client(), &server.url(), "good").await.is_ok(),
+        "a new client sees the new certificate"
+    );
+    assert!(
+        ask(&kept, &server.url(), "good").await.is_ok(),
+        "an open connection is kept"
+    );
 }
 
 #[tokio::test]
@@ -197,24 +167,33 @@ async fn finishes_what_is_in_flight_when_it_stops() {
     let server = Running::start(SETTINGS, TlsVersion::Tls13).await;
     let (client, url) = (server.client(), server.url());
     let slow = tokio::spawn(async move { ask(&client, &url, "slow").await });
-    let mut old = server.raw().await;
+    let mut old = server.raw(HTTP1).await;
     old.write_all(&request("slow")).await.unwrap();
     sleep(Duration::from_millis(200)).await;
     server.stop.cancel();
     sleep(Duration::from_millis(100)).await;
-    assert!(TcpStream::connect(server.address).await.is_err(), "nothing new is taken");
+    assert!(
+        TcpStream::connect(server.address).await.is_err(),
+        "nothing new is taken"
+    );
     assert_eq!(slow.await.unwrap().unwrap()["response"]["allowed"], true);
     let mut answer = String::new();
     old.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    timeout(Duration::from_secs(1), server.done).await.unwrap().unwrap();
+    timeout(Duration::from_secs(1), server.done)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]
 async fn takes_connections_for_a_while_after_the_stop_and_sends_old_clients_away() {
-    let settings = ServeSettings { stop_delay: Duration::from_millis(500), ..SETTINGS };
+    let settings = ServeSettings {
+        stop_delay: Duration::from_millis(500),
+        ..SETTINGS
+    };
     let server = Running::start(settings, TlsVersion::Tls13).await;
-    let mut kept = server.raw().await;
+    let mut kept = server.raw(HTTP1).await;
     server.stop.cancel();
     sleep(Duration::from_millis(50)).await;
     assert!(ask(&server.client(), &server.url(), "good").await.is_ok());
@@ -222,43 +201,74 @@ async fn takes_connections_for_a_while_after_the_stop_and_sends_old_clients_away
     let mut answer = String::new();
     kept.read_to_string(&mut answer).await.unwrap();
     assert!(answer.contains("connection: close"), "{answer}");
-    timeout(Duration::from_secs(2), server.done).await.unwrap().unwrap();
+    timeout(Duration::from_secs(2), server.done)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]
 async fn cuts_off_what_does_not_finish_after_the_stop() {
-    let settings = ServeSettings { drain: Duration::from_millis(200), ..SETTINGS };
+    let settings = ServeSettings {
+        drain: Duration::from_millis(200),
+        ..SETTINGS
+    };
     let server = Running::start(settings, TlsVersion::Tls13).await;
-    let mut old = server.raw().await;
+    let mut old = server.raw(HTTP1).await;
     old.write_all(&request("hangs")).await.unwrap();
     sleep(Duration::from_millis(100)).await;
     server.stop.cancel();
-    timeout(Duration::from_secs(1), server.done).await.unwrap().unwrap();
+    timeout(Duration::from_secs(1), server.done)
+        .await
+        .unwrap()
+        .unwrap();
     let mut rest = Vec::new();
-    let _ = timeout(Duration::from_secs(1), old.read_to_end(&mut rest)).await.unwrap();
+    let _ = timeout(Duration::from_secs(1), old.read_to_end(&mut rest))
+        .await
+        .unwrap();
     assert!(rest.is_empty());
 }
 
 #[tokio::test]
 async fn full_of_silent_clients_it_still_answers_once_they_have_had_their_time() {
-    let server = Running::start(ServeSettings { connections: 2, ..SETTINGS }, TlsVersion::Tls13).await;
-    // One says nothing at all, one nothing after its handshake.
+    let server = Running::start(
+        ServeSettings {
+            connections: 3,
+            ..SETTINGS
+        },
+        TlsVersion::Tls13,
+    )
+    .await;
+    // One says nothing at all, the others nothing after their handshakes.
     let _silent = TcpStream::connect(server.address).await.unwrap();
-    let _idle = server.raw().await;
+    let _idle = (server.raw(HTTP1).await, server.raw(b"h2").await);
     let start = Instant::now();
     assert!(ask(&server.client(), &server.url(), "good").await.is_ok());
-    assert!(start.elapsed() < Duration::from_secs(7), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(7),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn a_head_of_any_size_is_not_read() {
     let server = Running::start(SETTINGS, TlsVersion::Tls13).await;
-    let mut bomb = server.raw().await;
-    let head = format!("POST /validate HTTP/1.1\r\nhost: localhost\r\nx: {}", "x".repeat(1 << 20));
+    let mut bomb = server.raw(HTTP1).await;
+    let head = format!(
+        "POST /validate HTTP/1.1\r\nhost: localhost\r\nx: {}",
+        "x".repeat(1 << 20)
+    );
     let _ = bomb.write_all(head.as_bytes()).await;
     let mut answer = Vec::new();
-    let _ = timeout(Duration::from_secs(2), bomb.read_to_end(&mut answer)).await.unwrap();
-    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&answer));
+    let _ = timeout(Duration::from_secs(2), bomb.read_to_end(&mut answer))
+        .await
+        .unwrap();
+    assert!(
+        answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
     assert!(ask(&server.client(), &server.url(), "good").await.is_ok());
 }
 
@@ -272,18 +282,32 @@ async fn the_admin_port_says_what_it_waits_for_and_shows_the_metrics() {
     let (address, stop) = (bound.address(), CancellationToken::new());
     let done = tokio::spawn(bound.serve(router, SETTINGS, stop.clone()));
     let client = Client::builder()
-        .tls_backend_preconfigured(Running::start(SETTINGS, TlsVersion::Tls13).await.client_config(rustls::DEFAULT_VERSIONS))
+        .tls_backend_preconfigured(
+            Running::start(SETTINGS, TlsVersion::Tls13)
+                .await
+                .client_config(rustls::DEFAULT_VERSIONS),
+        )
         .no_proxy()
         .build()
         .unwrap();
     let get = async |path: &str| {
-        let response = client.get(format!("http://{address}{path}")).send().await.unwrap();
+        let response = client
+            .get(format!("http://{address}{path}"))
+            .send()
+            .await
+            .unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     };
     assert_eq!(get("/healthz").await, (200, "ok\n".to_owned()));
-    assert_eq!(get("/readyz").await, (503, "not ready, waiting for: policies, trust\n".to_owned()));
+    assert_eq!(
+        get("/readyz").await,
+        (503, "not ready, waiting for: policies, trust\n".to_owned())
+    );
     trust.ready();
-    assert_eq!(get("/readyz").await, (503, "not ready, waiting for: policies\n".to_owned()));
+    assert_eq!(
+        get("/readyz").await,
+        (503, "not ready, waiting for: policies\n".to_owned())
+    );
     policies.ready();
     assert_eq!(get("/readyz").await, (200, "ok\n".to_owned()));
     metrics.panicked();
@@ -291,15 +315,24 @@ async fn the_admin_port_says_what_it_waits_for_and_shows_the_metrics() {
     assert_eq!(status, 200);
     assert!(text.contains("vouchsafe_panics_total 1"), "{text}");
     readiness.stop();
-    assert_eq!(get("/readyz").await, (503, "not ready, waiting for: stopping\n".to_owned()));
+    assert_eq!(
+        get("/readyz").await,
+        (503, "not ready, waiting for: stopping\n".to_owned())
+    );
     assert_eq!(get("/healthz").await.0, 200);
     stop.cancel();
-    timeout(Duration::from_secs(2), done).await.unwrap().unwrap();
+    timeout(Duration::from_secs(2), done)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]
 async fn an_address_that_is_taken_is_named() {
     let server = Running::start(SETTINGS, TlsVersion::Tls13).await;
     let error = Bound::plain(server.address).await.err().unwrap();
-    assert_eq!(error.to_string(), format!("cannot listen on {}", server.address));
+    assert_eq!(
+        error.to_string(),
+        format!("cannot listen on {}", server.address)
+    );
 }

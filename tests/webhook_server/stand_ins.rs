@@ -15,14 +15,17 @@ use vouchsafe::server::{Answer, Observer, Routes, Validate, router};
 use vouchsafe::verdict::{Judgement, Reason};
 use vouchsafe::workload::{Operation, Request};
 
-pub const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";
+pub(crate) const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";
 
 /// Judges by the name of the object.
-pub struct ByName;
+pub(crate) struct ByName;
 
 impl Validate for ByName {
     fn validate(&self, request: Request, deadline: Instant) -> BoxFuture<'_, Answer> {
         async move {
+            if let Some(milliseconds) = request.name.strip_prefix("takes-") {
+                sleep(Duration::from_millis(milliseconds.parse().unwrap())).await;
+            }
             match request.name.as_str() {
                 "hangs" => std::future::pending().await,
                 "blocks" => std::thread::sleep(Duration::from_secs(2)),
@@ -34,7 +37,11 @@ impl Validate for ByName {
                 }
                 _ => {}
             }
-            answer(if request.name == "denied" { Reason::Unsigned } else { Reason::Satisfied })
+            answer(if request.name == "denied" {
+                Reason::Unsigned
+            } else {
+                Reason::Satisfied
+            })
         }
         .boxed()
     }
@@ -44,33 +51,44 @@ impl Validate for ByName {
     }
 }
 
-pub fn answer(reason: Reason) -> Answer {
+pub(crate) fn answer(reason: Reason) -> Answer {
     let allowed = reason == Reason::Satisfied;
     Answer {
         allowed,
         code: if allowed { 200 } else { 403 },
         reason: if allowed { "" } else { "Forbidden" },
-        message: if allowed { String::new() } else { format!("validation failed: {reason}") },
+        message: if allowed {
+            String::new()
+        } else {
+            format!("validation failed: {reason}")
+        },
         causes: Vec::new(),
         warnings: Vec::new(),
         audit_annotations: BTreeMap::from([("reason".to_owned(), reason.to_string())]),
-        judgement: if allowed { Judgement::Admit } else { Judgement::Unknown },
+        judgement: if allowed {
+            Judgement::Admit
+        } else {
+            Judgement::Unknown
+        },
         verdict_reason: reason,
     }
 }
 
 /// Remembers what was reported.
 #[derive(Default)]
-pub struct Seen {
-    pub panics: AtomicU64,
-    pub in_flight: AtomicI64,
-    pub refused: Mutex<Vec<StatusCode>>,
-    pub answered: Mutex<Vec<(Option<Operation>, Reason)>>,
+pub(crate) struct Seen {
+    pub(crate) panics: AtomicU64,
+    pub(crate) in_flight: AtomicI64,
+    pub(crate) refused: Mutex<Vec<StatusCode>>,
+    pub(crate) answered: Mutex<Vec<(Option<Operation>, Reason)>>,
 }
 
 impl Observer for Seen {
     fn answered(&self, operation: Option<Operation>, answer: &Answer, _: Duration) {
-        self.answered.lock().unwrap().push((operation, answer.verdict_reason));
+        self.answered
+            .lock()
+            .unwrap()
+            .push((operation, answer.verdict_reason));
     }
 
     fn refused(&self, status: StatusCode) {
@@ -91,13 +109,22 @@ impl Observer for Seen {
 }
 
 /// A router with its own watcher.
-pub fn watched_router(limits: &Limits) -> (Router, Arc<Seen>) {
+pub(crate) fn watched_router(limits: &Limits) -> (Router, Arc<Seen>) {
     let seen = Arc::new(Seen::default());
-    (router(Routes { validate: Arc::new(ByName) }, seen.clone(), limits), seen)
+    (
+        router(
+            Routes {
+                validate: Arc::new(ByName),
+            },
+            seen.clone(),
+            limits,
+        ),
+        seen,
+    )
 }
 
 /// A review of a Pod of this name.
-pub fn review(name: &str) -> Value {
+pub(crate) fn review(name: &str) -> Value {
     json!({
         "kind": "AdmissionReview",
         "apiVersion": "admission.k8s.io/v1",

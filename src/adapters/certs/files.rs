@@ -58,28 +58,47 @@ struct Contents {
 
 impl CertificateFiles {
     /// Loads the pair, and gives the task that keeps it fresh.
-    pub async fn load(self, metrics: Arc<Metrics>) -> Result<(Arc<ServingCertificate>, FileWatch), CertificateError> {
+    pub async fn load(
+        self,
+        metrics: Arc<Metrics>,
+    ) -> Result<(Arc<ServingCertificate>, FileWatch), CertificateError> {
         let contents = self.read().await?;
         let pair = self.pair(&contents, Timestamp::now())?;
         metrics.certificate_not_after(pair.not_after());
         let serving = Arc::new(ServingCertificate::new(pair));
         let seen = Seen::Contents(contents.digest());
-        Ok((Arc::clone(&serving), FileWatch { files: self, serving, metrics, seen }))
+        Ok((
+            Arc::clone(&serving),
+            FileWatch {
+                files: self,
+                serving,
+                metrics,
+                seen,
+            },
+        ))
     }
 
     async fn read(&self) -> Result<Contents, CertificateError> {
-        Ok(Contents { certificate: read(&self.certificate).await?, key: read(&self.key).await? })
+        Ok(Contents {
+            certificate: read(&self.certificate).await?,
+            key: read(&self.key).await?,
+        })
     }
 
     fn pair(&self, contents: &Contents, now: Timestamp) -> Result<Pair, CertificateError> {
         let pem = |path: &Path, wanted| {
             let path = path.to_owned();
-            move |source| CertificateError::Pem { path, wanted, source }
+            move |source| CertificateError::Pem {
+                path,
+                wanted,
+                source,
+            }
         };
         let chain = CertificateDer::pem_slice_iter(&contents.certificate)
             .collect::<Result<Vec<_>, _>>()
             .map_err(pem(&self.certificate, "certificate"))?;
-        let key = PrivateKeyDer::from_pem_slice(&contents.key).map_err(pem(&self.key, "private key"))?;
+        let key =
+            PrivateKeyDer::from_pem_slice(&contents.key).map_err(pem(&self.key, "private key"))?;
         Pair::new(chain, key, now)
     }
 }
@@ -138,14 +157,24 @@ impl Contents {
 
 /// A whole file, within bounds.
 async fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    let fail = |source| CertificateError::Read { path: path.to_owned(), source };
+    let fail = |source| CertificateError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let mut bytes = Vec::new();
     let file = File::open(path).await.map_err(fail)?;
-    let size = file.take(FILE_BYTES + 1).read_to_end(&mut bytes).await.map_err(fail)?;
+    let size = file
+        .take(FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .await
+        .map_err(fail)?;
     if u64::try_from(size).is_ok_and(|size| size <= FILE_BYTES) {
         Ok(bytes)
     } else {
-        Err(CertificateError::TooLarge { path: path.to_owned(), limit: FILE_BYTES })
+        Err(CertificateError::TooLarge {
+            path: path.to_owned(),
+            limit: FILE_BYTES,
+        })
     }
 }
 

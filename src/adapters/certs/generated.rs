@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd,
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::fs::{self, OpenOptions};
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CertificateError, Pair, ServingCertificate};
 use crate::adapters::metrics::Metrics;
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 /// How long the authority lives.
 const AUTHORITY_LIFE: Duration = DAY.saturating_mul(3_650);
 /// How long a certificate lives.
@@ -31,9 +31,9 @@ const LIFE: Duration = DAY.saturating_mul(90);
 /// When it is renewed: after two thirds, so that a month of failures is survived.
 const RENEWAL: Duration = DAY.saturating_mul(60);
 /// Clocks of clients may be behind by this.
-const SKEW: Duration = Duration::from_secs(3_600);
+const SKEW: Duration = Duration::from_hours(1);
 /// How often it is looked whether it is time. By the clock on the wall: a timer stands still while a machine sleeps.
-const PERIOD: Duration = Duration::from_secs(3_600);
+const PERIOD: Duration = Duration::from_hours(1);
 
 /// Issues certificates for our names.
 pub struct Authority {
@@ -63,11 +63,19 @@ pub async fn generate(
     if let Some(path) = authority_out {
         replace_file(path, authority.certificate_pem().as_bytes())
             .await
-            .map_err(|source| CertificateError::Write { path: path.to_owned(), source })?;
+            .map_err(|source| CertificateError::Write {
+                path: path.to_owned(),
+                source,
+            })?;
     }
     metrics.certificate_not_after(pair.not_after());
     let serving = Arc::new(ServingCertificate::new(pair));
-    let renewal = Renewal { authority, serving: Arc::clone(&serving), metrics, renew_at: later(now, RENEWAL) };
+    let renewal = Renewal {
+        authority,
+        serving: Arc::clone(&serving),
+        metrics,
+        renew_at: later(now, RENEWAL),
+    };
     Ok((serving, renewal))
 }
 
@@ -76,19 +84,29 @@ pub async fn generate(
 impl Authority {
     /// A new authority, valid from `now` for ten years, that issues for `localhost`, the loopback addresses and `names`.
     pub fn new(names: &[String], now: Timestamp) -> Result<Self, CertificateError> {
-        let mut all = vec!["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string(), Ipv6Addr::LOCALHOST.to_string()];
+        let mut all = vec![
+            "localhost".to_owned(),
+            Ipv4Addr::LOCALHOST.to_string(),
+            Ipv6Addr::LOCALHOST.to_string(),
+        ];
         all.extend(names.iter().filter(|name| !name.is_empty()).cloned());
         let made = || {
             let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
             let mut params = valid(CertificateParams::default(), now, AUTHORITY_LIFE);
-            params.distinguished_name.push(DnType::CommonName, "vouchsafe webhook authority");
+            params
+                .distinguished_name
+                .push(DnType::CommonName, "vouchsafe webhook authority");
             params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
             params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
             let certificate = params.self_signed(&key)?.pem();
             Ok((Issuer::new(params, key), certificate))
         };
         match made() {
-            Ok((issuer, certificate)) => Ok(Self { issuer, certificate, names: all }),
+            Ok((issuer, certificate)) => Ok(Self {
+                issuer,
+                certificate,
+                names: all,
+            }),
             Err(source) => Err(CertificateError::Issue { names: all, source }),
         }
     }
@@ -103,14 +121,18 @@ impl Authority {
         let issued = || {
             let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
             let mut params = valid(CertificateParams::new(self.names.clone())?, now, LIFE);
-            params.distinguished_name.push(DnType::CommonName, "vouchsafe webhook");
+            params
+                .distinguished_name
+                .push(DnType::CommonName, "vouchsafe webhook");
             params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
             params.use_authority_key_identifier_extension = true;
             Ok((params.signed_by(&key, &self.issuer)?, key))
         };
-        let (certificate, key) =
-            issued().map_err(|source| CertificateError::Issue { names: self.names.clone(), source })?;
+        let (certificate, key) = issued().map_err(|source| CertificateError::Issue {
+            names: self.names.clone(),
+            source,
+        })?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         Pair::new(vec![certificate.der().clone()], key, now)
     }
@@ -174,8 +196,14 @@ async fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let next: PathBuf = path.with_file_name(name);
+    // Left by a process that ended in the middle; in a container each has the same number.
+    let _ = fs::remove_file(&next).await;
     let written = async {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&next).await?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&next)
+            .await?;
         file.write_all(bytes).await?;
         file.sync_all().await?;
         fs::rename(&next, path).await
@@ -200,9 +228,15 @@ mod tests {
     async fn renews_after_two_thirds_of_its_life_and_not_before() {
         let metrics = Arc::new(Metrics::new());
         let authority = Authority::new(&[], day(20_000)).unwrap();
-        let serving = Arc::new(ServingCertificate::new(authority.issue(day(20_000)).unwrap()));
-        let mut renewal =
-            Renewal { authority, serving: Arc::clone(&serving), metrics, renew_at: later(day(20_000), RENEWAL) };
+        let serving = Arc::new(ServingCertificate::new(
+            authority.issue(day(20_000)).unwrap(),
+        ));
+        let mut renewal = Renewal {
+            authority,
+            serving: Arc::clone(&serving),
+            metrics,
+            renew_at: later(day(20_000), RENEWAL),
+        };
         renewal.look(day(20_059));
         assert_eq!(serving.not_after(), day(20_090));
         renewal.look(day(20_060));
@@ -218,8 +252,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");
         std::fs::write(&path, "of an earlier process").unwrap();
-        let (_, renewal) = generate(&["vouchsafe.svc".to_owned()], Some(&path), Arc::new(Metrics::new())).await.unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), renewal.authority_pem());
+        let (_, renewal) = generate(
+            &["vouchsafe.svc".to_owned()],
+            Some(&path),
+            Arc::new(Metrics::new()),
+        )
+        .await
+        .unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            renewal.authority_pem()
+        );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
@@ -228,12 +271,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("missing").join("ca.pem");
         let result = generate(&[], Some(&path), Arc::new(Metrics::new())).await;
-        assert!(matches!(result, Err(CertificateError::Write { path: found, .. }) if found == path));
+        assert!(
+            matches!(result, Err(CertificateError::Write { path: found, .. }) if found == path)
+        );
     }
 
     #[test]
     fn refuses_a_name_that_no_certificate_can_hold() {
         let authority = Authority::new(&["b\u{fc}cher.example".to_owned()], day(20_000)).unwrap();
-        assert!(matches!(authority.issue(day(20_000)), Err(CertificateError::Issue { .. })));
+        assert!(matches!(
+            authority.issue(day(20_000)),
+            Err(CertificateError::Issue { .. })
+        ));
     }
 }

@@ -37,15 +37,23 @@ pub struct ServingCertificate(ArcSwap<Pair>);
 
 impl Pair {
     /// Holds that key and certificate belong together and that the certificate has not expired at `now`.
-    fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>, now: Timestamp) -> Result<Self, CertificateError> {
+    fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        now: Timestamp,
+    ) -> Result<Self, CertificateError> {
         let leaf = chain.first().ok_or(CertificateError::NoCertificate)?;
-        let not_after = validity::not_after(leaf).map_err(|source| CertificateError::Unreadable { source })?;
+        let not_after =
+            validity::not_after(leaf).map_err(|source| CertificateError::Unreadable { source })?;
         if not_after < now {
             return Err(CertificateError::Expired { not_after, now });
         }
         let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
             .map_err(|source| CertificateError::Mismatch { source })?;
-        Ok(Self { certified: Arc::new(certified), not_after })
+        Ok(Self {
+            certified: Arc::new(certified),
+            not_after,
+        })
     }
 
     /// When the certificate expires.

@@ -15,15 +15,18 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::adapters::oci::{RequestClass, RequestOutcome};
 use crate::verdict::{Judgement, Reason};
 use crate::workload::Operation;
 
-pub use labels::{RegistryOutcome, RegistryRequest};
-
-use labels::{AdmissionLabels, CallLabels, ImageLabels, LoadLabels, PolicyLabels, RegistryLabels, Word};
+use labels::{
+    AdmissionLabels, CallLabels, ImageLabels, LoadLabels, PolicyLabels, RegistryLabels, Word,
+};
 
 /// Upper ends of the histogram of admissions, in seconds: from what memory answers to the longest timeout of a webhook.
-const SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+const SECONDS: [f64; 13] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
+];
 
 /// All metrics of the process.
 #[derive(Debug)]
@@ -66,18 +69,42 @@ impl Metrics {
     /// Counters get `_total` and units their suffix when they are written.
     fn register(&mut self) {
         let registry = &mut self.registry;
-        registry.register("admission_requests", "Reviews that were answered", self.admission_requests.clone());
+        registry.register(
+            "admission_requests",
+            "Reviews that were answered",
+            self.admission_requests.clone(),
+        );
         registry.register_with_unit(
             "admission_duration",
             "From the head of a review to its answer",
             Unit::Seconds,
             self.admission_duration.clone(),
         );
-        registry.register("admission_in_flight", "Calls that are being answered", self.admission_in_flight.clone());
-        registry.register("admission_refused", "Calls that were no readable review, by HTTP status", self.refused_calls.clone());
-        registry.register("image_verdicts", "Images that were judged", self.image_verdicts.clone());
-        registry.register("registry_requests", "Requests to registries and their token services", self.registry_requests.clone());
-        registry.register("panics", "Judgements that panicked; each was answered as a denial", self.panics.clone());
+        registry.register(
+            "admission_in_flight",
+            "Calls that are being answered",
+            self.admission_in_flight.clone(),
+        );
+        registry.register(
+            "admission_refused",
+            "Calls that were no readable review, by HTTP status",
+            self.refused_calls.clone(),
+        );
+        registry.register(
+            "image_verdicts",
+            "Images that were judged",
+            self.image_verdicts.clone(),
+        );
+        registry.register(
+            "registry_requests",
+            "Requests to registries and their token services",
+            self.registry_requests.clone(),
+        );
+        registry.register(
+            "panics",
+            "Judgements that panicked; each was answered as a denial",
+            self.panics.clone(),
+        );
         registry.register("policies", "Policies in force", self.policies.clone());
         registry.register_with_unit(
             "cert_not_after",
@@ -85,20 +112,38 @@ impl Metrics {
             Unit::Seconds,
             self.certificate_not_after.clone(),
         );
-        registry.register("cert_loads", "Serving certificates that were renewed or refused", self.certificate_loads.clone());
+        registry.register(
+            "cert_loads",
+            "Serving certificates that were renewed or refused",
+            self.certificate_loads.clone(),
+        );
     }
 
     /// A review was answered. `operation` is `None` where the review was not read.
-    pub fn admission(&self, operation: Option<Operation>, verdict: Judgement, reason: Reason, took: Duration) {
+    pub fn admission(
+        &self,
+        operation: Option<Operation>,
+        verdict: Judgement,
+        reason: Reason,
+        took: Duration,
+    ) {
         let operation = labels::operation(operation);
-        let labels = AdmissionLabels { operation, verdict: Word(verdict.as_str()), reason: Word(reason.as_str()) };
+        let labels = AdmissionLabels {
+            operation,
+            verdict: Word(verdict.as_str()),
+            reason: Word(reason.as_str()),
+        };
         self.admission_requests.get_or_create(&labels).inc();
         self.admission_duration.observe(took.as_secs_f64());
     }
 
     /// A call was refused with this HTTP status.
     pub fn refused(&self, status: http::StatusCode) {
-        self.refused_calls.get_or_create(&CallLabels { status: labels::status(status) }).inc();
+        self.refused_calls
+            .get_or_create(&CallLabels {
+                status: labels::status(status),
+            })
+            .inc();
     }
 
     /// A call began.
@@ -113,12 +158,19 @@ impl Metrics {
 
     /// An image was judged.
     pub fn image_verdict(&self, reason: Reason) {
-        self.image_verdicts.get_or_create(&ImageLabels { reason: Word(reason.as_str()) }).inc();
+        self.image_verdicts
+            .get_or_create(&ImageLabels {
+                reason: Word(reason.as_str()),
+            })
+            .inc();
     }
 
     /// A registry, or the token service of one, was asked.
-    pub fn registry_request(&self, request: RegistryRequest, outcome: RegistryOutcome) {
-        let labels = RegistryLabels { class: Word(request.as_str()), outcome: Word(outcome.as_str()) };
+    pub fn registry_request(&self, class: RequestClass, outcome: RequestOutcome) {
+        let labels = RegistryLabels {
+            class: labels::request(class),
+            outcome: labels::outcome(outcome),
+        };
         self.registry_requests.get_or_create(&labels).inc();
     }
 
@@ -131,7 +183,9 @@ impl Metrics {
     pub fn policies(&self, loaded: usize, broken: usize) {
         let set = |state, count: usize| {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
-            self.policies.get_or_create(&PolicyLabels { state: Word(state) }).set(count);
+            self.policies
+                .get_or_create(&PolicyLabels { state: Word(state) })
+                .set(count);
         };
         set("loaded", loaded);
         set("broken", broken);
@@ -145,10 +199,12 @@ impl Metrics {
     /// A new certificate is served, or was refused and the old one is kept.
     pub fn certificate_loaded(&self, served: bool) {
         let outcome = Word(if served { "served" } else { "refused" });
-        self.certificate_loads.get_or_create(&LoadLabels { outcome }).inc();
+        self.certificate_loads
+            .get_or_create(&LoadLabels { outcome })
+            .inc();
     }
 
-    /// All metrics as OpenMetrics text.
+    /// All metrics as `OpenMetrics` text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         // Writing to a string fails only if a metric refuses to be written, and then the rest is still true.
@@ -170,12 +226,22 @@ mod tests {
     #[test]
     fn writes_the_names_and_labels_that_dashboards_use() {
         let metrics = Metrics::new();
-        metrics.admission(Some(Operation::Create), Judgement::Deny, Reason::Unsigned, Duration::from_millis(3));
-        metrics.admission(None, Judgement::Unknown, Reason::Overloaded, Duration::from_millis(3));
+        metrics.admission(
+            Some(Operation::Create),
+            Judgement::Deny,
+            Reason::Unsigned,
+            Duration::from_millis(3),
+        );
+        metrics.admission(
+            None,
+            Judgement::Unknown,
+            Reason::Overloaded,
+            Duration::from_millis(3),
+        );
         metrics.admission_began();
         metrics.refused(http::StatusCode::PAYLOAD_TOO_LARGE);
         metrics.image_verdict(Reason::Satisfied);
-        metrics.registry_request(RegistryRequest::Manifest, RegistryOutcome::NotFound);
+        metrics.registry_request(RequestClass::ManifestGet, RequestOutcome::NotFound);
         metrics.panicked();
         metrics.policies(3, 1);
         metrics.certificate_not_after(Timestamp::from_second(4_000_000_000).unwrap());
@@ -195,7 +261,10 @@ mod tests {
             "vouchsafe_cert_not_after_seconds 4000000000",
             r#"vouchsafe_cert_loads_total{outcome="refused"} 1"#,
         ] {
-            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+            assert!(
+                text.lines().any(|found| found == line),
+                "{line} is not in\n{text}"
+            );
         }
     }
 }

@@ -31,16 +31,32 @@ fn answer(allowed: bool) -> Answer {
         allowed,
         code: if allowed { 200 } else { 403 },
         reason: if allowed { "" } else { "Forbidden" },
-        message: if allowed { String::new() } else { "validation failed: no\nbecause".to_owned() },
+        message: if allowed {
+            String::new()
+        } else {
+            "validation failed: no\nbecause".to_owned()
+        },
         causes: if allowed {
             Vec::new()
         } else {
-            vec![AnswerCause { reason: "unsigned", field: "spec.containers[0].image".into(), message: "nothing found".into() }]
+            vec![AnswerCause {
+                reason: "unsigned",
+                field: "spec.containers[0].image".into(),
+                message: "nothing found".into(),
+            }]
         },
         warnings: vec!["look".to_owned()],
         audit_annotations: BTreeMap::from([("verdict".to_owned(), "x".to_owned())]),
-        judgement: if allowed { Judgement::Admit } else { Judgement::Deny },
-        verdict_reason: if allowed { Reason::Satisfied } else { Reason::Unsigned },
+        judgement: if allowed {
+            Judgement::Admit
+        } else {
+            Judgement::Deny
+        },
+        verdict_reason: if allowed {
+            Reason::Satisfied
+        } else {
+            Reason::Unsigned
+        },
     }
 }
 
@@ -49,8 +65,22 @@ fn reads_what_the_api_server_writes() {
     let request = decode(&review(|_| {}), 64).unwrap();
     assert_eq!(request.uid, "705ab4f5-6393-11e8-b7cc-42010a800002");
     assert_eq!(request.operation, Operation::Create);
-    assert_eq!((request.group.as_str(), request.version.as_str(), request.kind.as_str()), ("", "v1", "Pod"));
-    assert_eq!((request.namespace.as_str(), request.name.as_str(), request.subresource.as_str()), ("shop", "cart", ""));
+    assert_eq!(
+        (
+            request.group.as_str(),
+            request.version.as_str(),
+            request.kind.as_str()
+        ),
+        ("", "v1", "Pod")
+    );
+    assert_eq!(
+        (
+            request.namespace.as_str(),
+            request.name.as_str(),
+            request.subresource.as_str()
+        ),
+        ("shop", "cart", "")
+    );
     assert_eq!(request.object["kind"], "Pod");
     assert_eq!(request.old_object, None);
     assert!(!request.dry_run);
@@ -90,7 +120,12 @@ fn refuses_a_change_without_its_object(#[case] operation: &str, #[case] object: 
         r["request"]["operation"] = json!(operation);
         r["request"]["object"] = object;
     });
-    assert_eq!(decode(&body, 64), Err(ReviewError::NoObject { operation: operation.to_owned() }));
+    assert_eq!(
+        decode(&body, 64),
+        Err(ReviewError::NoObject {
+            operation: operation.to_owned()
+        })
+    );
 }
 
 #[rstest]
@@ -103,12 +138,18 @@ fn refuses_another_version_or_kind(#[case] version: Value, #[case] kind: Value) 
         r["apiVersion"] = version;
         r["kind"] = kind;
     });
-    assert!(matches!(decode(&body, 64), Err(ReviewError::Version { .. })));
+    assert!(matches!(
+        decode(&body, 64),
+        Err(ReviewError::Version { .. })
+    ));
 }
 
 #[test]
 fn refuses_a_review_without_request() {
-    assert_eq!(decode(&review(|r| r["request"] = Value::Null), 64), Err(ReviewError::NoRequest));
+    assert_eq!(
+        decode(&review(|r| r["request"] = Value::Null), 64),
+        Err(ReviewError::NoRequest)
+    );
     let without = br#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}"#;
     assert_eq!(decode(without, 64), Err(ReviewError::NoRequest));
 }
@@ -122,7 +163,10 @@ fn refuses_a_request_without_uid(#[case] uid: Value) {
         Value::Null => drop(r["request"].as_object_mut().unwrap().remove("uid")),
         uid => r["request"]["uid"] = uid,
     });
-    assert!(matches!(decode(&body, 64), Err(ReviewError::NoUid | ReviewError::Shape { .. })));
+    assert!(matches!(
+        decode(&body, 64),
+        Err(ReviewError::NoUid | ReviewError::Shape { .. })
+    ));
 }
 
 #[rstest]
@@ -132,7 +176,10 @@ fn refuses_a_request_without_uid(#[case] uid: Value) {
 #[case::a_wildcard(json!("*"))]
 fn refuses_an_operation_that_v1_does_not_have(#[case] operation: Value) {
     let body = review(|r| r["request"]["operation"] = operation);
-    assert!(matches!(decode(&body, 64), Err(ReviewError::Operation { .. })));
+    assert!(matches!(
+        decode(&body, 64),
+        Err(ReviewError::Operation { .. })
+    ));
 }
 
 #[test]
@@ -187,6 +234,9 @@ fn finds_the_uid_in_the_beginning_of_a_review() {
     let body = br#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"705ab","kind":{"gro"#;
     assert_eq!(uid_of_prefix(body), Some("705ab".to_owned()));
     assert_eq!(uid_of_prefix(&body[..76]), None);
-    assert_eq!(uid_of_prefix(br#"{"uid":"outside","request":{"object":{"uid":"deeper"}"#), None);
+    assert_eq!(
+        uid_of_prefix(br#"{"uid":"outside","request":{"object":{"uid":"deeper"}"#),
+        None
+    );
     assert_eq!(uid_of_prefix(b"\xff"), None);
 }

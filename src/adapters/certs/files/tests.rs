@@ -34,7 +34,10 @@ impl Mount {
     }
 
     fn files(&self) -> CertificateFiles {
-        CertificateFiles { certificate: self.folder.path().join("tls.crt"), key: self.folder.path().join("tls.key") }
+        CertificateFiles {
+            certificate: self.folder.path().join("tls.crt"),
+            key: self.folder.path().join("tls.key"),
+        }
     }
 
     async fn load(&self) -> Result<(Arc<ServingCertificate>, FileWatch), CertificateError> {
@@ -98,17 +101,38 @@ async fn keeps_the_last_good_pair_through_every_bad_state_and_takes_the_next_goo
 #[tokio::test]
 async fn says_at_the_start_what_is_wrong() {
     let mut mount = Mount::new();
-    assert!(matches!(mount.load().await, Err(CertificateError::Read { .. })));
+    assert!(matches!(
+        mount.load().await,
+        Err(CertificateError::Read { .. })
+    ));
     let ((one, _), (_, other_key)) = (pem(2090), pem(2090));
     mount.swap(&one, &other_key);
-    assert!(matches!(mount.load().await, Err(CertificateError::Mismatch { .. })));
+    assert!(matches!(
+        mount.load().await,
+        Err(CertificateError::Mismatch { .. })
+    ));
     mount.swap("hello", &other_key);
-    assert!(matches!(mount.load().await, Err(CertificateError::NoCertificate)));
+    assert!(matches!(
+        mount.load().await,
+        Err(CertificateError::NoCertificate)
+    ));
     mount.swap(&one, "hello");
-    assert!(matches!(mount.load().await, Err(CertificateError::Pem { wanted: "private key", .. })));
+    assert!(matches!(
+        mount.load().await,
+        Err(CertificateError::Pem {
+            wanted: "private key",
+            ..
+        })
+    ));
     let (expired, key) = pem(2001);
     mount.swap(&expired, &key);
-    assert!(matches!(mount.load().await, Err(CertificateError::Expired { .. })));
+    assert!(matches!(
+        mount.load().await,
+        Err(CertificateError::Expired { .. })
+    ));
     mount.swap(&"x".repeat(2 << 20), &key);
-    assert!(matches!(mount.load().await, Err(CertificateError::TooLarge { .. })));
+    assert!(matches!(
+        mount.load().await,
+        Err(CertificateError::TooLarge { .. })
+    ));
 }

@@ -2,14 +2,14 @@
 //!
 //! The limit is 768 MiB of address space for the whole test process, of which the test binary,
 //! its stacks and the allocator's reserve take a quarter before anything is evaluated: what is
-//! left for an evaluation is about the 512 MiB that contracts §9 names.
+//! left for an evaluation is about the 512 MiB that it is meant to end in.
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::super::*;
+use vouchsafe::predicate_policy::{Budget, EvalError, Program};
 
-const NAME_OF_CHILD: &str = "predicate_policy::tests::worst_cases::child";
+const NAME_OF_CHILD: &str = "worst_cases::child";
 const IS_CHILD: &str = "VOUCHSAFE_TEST_WORST_CASES";
 /// Generous: unoptimised code on a busy machine. What is sought takes minutes or the process.
 const LONGEST: Duration = Duration::from_secs(3);
