@@ -12,7 +12,7 @@ use crate::image::{ImageGlob, Repository};
 use crate::predicate_policy::Program;
 use crate::statement::PredicateType;
 use crate::verdict::Mode;
-use crate::verify::{PublicKey, Requirement};
+use crate::verify::{InvalidKey, PublicKey, Requirement, UnknownHash};
 
 /// A policy, compiled or found to be broken. Either way it matches its images.
 #[derive(Clone, Debug)]
@@ -339,31 +339,47 @@ fn public_key(key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Opt
             return None;
         }
     }
-    match key.hash_algorithm.trim().to_ascii_lowercase().as_str() {
-        "" | "sha256" => {}
-        "sha224" | "sha384" | "sha512" => {
-            problems.push(Problem::not_supported(
-                format!("{path}.hashAlgorithm"),
-                "a hash other than sha256",
-            ));
-        }
-        _ => problems.push(Problem::invalid(
+    inline_key(key, path, problems)
+}
+
+/// The key in `data`, with the hash that the policy names for it.
+fn inline_key(key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Option<PublicKey> {
+    let read = if key.hash_algorithm.is_empty() {
+        PublicKey::from_pem(&key.data)
+    } else if let Ok(hash) = key.hash_algorithm.parse() {
+        PublicKey::from_pem_with_hash(&key.data, hash)
+    } else {
+        problems.push(Problem::invalid(
             &key.hash_algorithm,
             format!("{path}.hashAlgorithm"),
-            "",
-        )),
-    }
-    match PublicKey::from_pem(&key.data) {
-        Ok(key) => Some(key),
-        Err(error) => {
-            problems.push(Problem::invalid(
-                &key.data,
-                format!("{path}.data"),
-                error.to_string(),
-            ));
-            None
+            UnknownHash.to_string(),
+        ));
+        return None;
+    };
+    let error = match read {
+        Ok(key) => return Some(key),
+        Err(error) => error,
+    };
+    problems.push(match &error {
+        InvalidKey::Hash { hash, .. } => {
+            Problem::invalid(hash, format!("{path}.hashAlgorithm"), error.to_string())
         }
+        _ => Problem::invalid(
+            shown_key(&key.data),
+            format!("{path}.data"),
+            error.to_string(),
+        ),
+    });
+    None
+}
+
+/// What of an unusable key is shown to those whose images are denied: nothing that is long enough to be a secret.
+fn shown_key(data: &str) -> String {
+    const SHOWN_BYTES: usize = 24;
+    if data.len() > SHOWN_BYTES {
+        return format!("a text of {} bytes", data.len());
     }
+    data.to_owned()
 }
 
 fn place(sources: &[api::Source], path: &str, problems: &mut Vec<Problem>) -> Option<Place> {
