@@ -132,11 +132,12 @@ async fn judge(engine: &Engine, args: &VerifyArgs, manifests: Vec<Manifest>) -> 
     let objects: Vec<_> = manifests
         .into_iter()
         .flat_map(|manifest| {
-            if manifest.others > 0 {
-                note(&format!(
-                    "{} objects of kinds that run no images were passed over",
-                    manifest.others
-                ));
+            match manifest.others {
+                0 => {}
+                1 => note("1 object of a kind that runs no images was passed over"),
+                others => note(&format!(
+                    "{others} objects of kinds that run no images were passed over"
+                )),
             }
             manifest.objects
         })
@@ -217,14 +218,27 @@ fn show_input(verdict: &ReviewVerdict, authority: &str) -> anyhow::Result<Exit> 
             .flat_map(|image| &image.policies)
             .flat_map(|policy| &policy.authorities)
     };
+    let ended = exit(verdict, FailOn::Deny);
+    if ended != Exit::Admit {
+        // Standard output is for the statements alone; why some are missing must not be.
+        let plain = Style {
+            color: false,
+            width: usize::MAX,
+        };
+        note(explain::tree(&verdict.images, plain).trim_end());
+    }
     let named: Vec<&AuthorityVerdict> = all().filter(|found| &*found.name == authority).collect();
     if named.is_empty() {
-        let mut names: Vec<&str> = all().map(|found| &*found.name).collect();
-        names.sort_unstable();
-        names.dedup();
+        // Before its authorities were asked an image may be denied, or not be judged: that says nothing about the name.
+        if ended != Exit::Admit && all().next().is_none() {
+            return Ok(ended);
+        }
+        let mut others: Vec<&str> = all().map(|found| &*found.name).collect();
+        others.sort_unstable();
+        others.dedup();
         bail!(
             "no policy that matches has an authority {authority:?}; there are: {}",
-            names.join(", ")
+            others.join(", ")
         );
     }
     let inputs: Vec<&Arc<str>> = named.iter().flat_map(|found| &found.inputs).collect();
@@ -238,7 +252,7 @@ fn show_input(verdict: &ReviewVerdict, authority: &str) -> anyhow::Result<Exit> 
         let value: Box<serde_json::value::RawValue> = serde_json::from_str(input)?;
         print(&format!("{}\n", value.get().replace(['\n', '\r'], " ")))?;
     }
-    Ok(exit(verdict, FailOn::Deny))
+    Ok(ended)
 }
 
 fn exit(verdict: &ReviewVerdict, fail_on: FailOn) -> Exit {

@@ -51,6 +51,7 @@ pub(super) async fn judge(
     judge: &Judge,
     authority: &Authority,
     image: &PinnedImage,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> (AuthorityVerdict, Found) {
     let (kind, wanted, admits_as, (answer, inputs)) = match &authority.kind {
@@ -62,7 +63,7 @@ pub(super) async fn judge(
         ),
         AuthorityKind::Signed(signed) => {
             let Requirement::Key(key) = &signed.requirement;
-            let answered = signed_by(judge, signed, image, scope).await;
+            let answered = signed_by(judge, signed, image, allowance, scope).await;
             (
                 verdict::AuthorityKind::Key,
                 Some(key.fingerprint()),
@@ -144,13 +145,16 @@ async fn signed_by(
     judge: &Judge,
     signed: &SignedBy,
     image: &PinnedImage,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> (Answer, Vec<Arc<str>>) {
     let answer = match &signed.wanted {
         Wanted::Signature => signatures(judge, signed, image, scope)
             .await
             .map(|answer| (answer, Vec::new())),
-        Wanted::Attestations(rules) => attestations(judge, signed, rules, image, scope).await,
+        Wanted::Attestations(rules) => {
+            attestations(judge, signed, rules, image, allowance, scope).await
+        }
     };
     answer.unwrap_or_else(|error| {
         let (reason, cause) = (unavailable::reason(&error), unavailable::cause(&error));
@@ -232,6 +236,7 @@ async fn attestations(
     signed: &SignedBy,
     rules: &[AttestationRule],
     image: &PinnedImage,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> Result<(Answer, Vec<Arc<str>>), FetchError> {
     let types: BTreeSet<&str> = rules.iter().map(|rule| rule.predicate_type.uri()).collect();
@@ -259,7 +264,10 @@ async fn attestations(
         looked: gathered.looked,
     };
     let inputs = pool.inputs(rules);
-    Ok((all_rules(judge, rules, &pool, scope).await, inputs))
+    Ok((
+        all_rules(judge, rules, &pool, allowance, scope).await,
+        inputs,
+    ))
 }
 
 /// What there is to satisfy rules with.
@@ -276,13 +284,13 @@ async fn all_rules(
     judge: &Judge,
     rules: &[AttestationRule],
     pool: &Pool,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> Answer {
-    let mut allowance = Allowance::of_one_policy();
     let (mut evidence, mut entries, mut evaluated) = (Vec::new(), serde_json::Map::new(), false);
     let mut unknown = None;
     for rule in rules {
-        match one_rule(judge, rule, pool, &mut allowance, scope).await {
+        match one_rule(judge, rule, pool, allowance, scope).await {
             Answer::Satisfied {
                 evidence: proof,
                 rego,
@@ -310,7 +318,7 @@ async fn one_rule(
     judge: &Judge,
     rule: &AttestationRule,
     pool: &Pool,
-    allowance: &mut Allowance,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> Answer {
     let is_wanted = |v: &&Arc<Verified<Attestation>>| {
@@ -377,7 +385,7 @@ async fn passes(
     judge: &Judge,
     rule: &AttestationRule,
     attestation: &Verified<Attestation>,
-    allowance: &mut Allowance,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> Result<Decision, NoAnswer> {
     let Some(program) = &rule.program else {

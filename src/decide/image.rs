@@ -77,7 +77,7 @@ async fn confirmed(
     let mut matches = scope
         .snapshot
         .policies
-        .matching(&spelled_with(reference, pinned.digest()), scope.object);
+        .matching(&reference.pinned(pinned.digest()), scope.object);
     let written_together = reference.digest().is_some() && reference.tag().is_some();
     if written_together && matches.iter().any(|found| found.needs_tag_confirmed) {
         let named = judge.gatherer.resolve(reference, &scope.access).await;
@@ -87,18 +87,6 @@ async fn confirmed(
         }
     }
     matches
-}
-
-/// The reference as it would stand in a Pod pinned to this digest.
-fn spelled_with(reference: &ImageReference, digest: &Digest) -> ImageReference {
-    match reference.digest() {
-        Some(_) => reference.clone(),
-        // The spelling of a parsed reference with a digest behind it parses again, unless it becomes too long to be judged.
-        None => reference
-            .pinned_spelling(digest)
-            .parse()
-            .unwrap_or_else(|_| reference.clone()),
-    }
 }
 
 /// A tag without a digest: nothing can be judged, and the policies that might speak about it say so.
@@ -159,7 +147,7 @@ fn possible(reference: &ImageReference, scope: &Scope<'_>) -> Vec<Arc<CompiledPo
     let some_digest = Digest::sha256_of(b"a digest that is not known");
     let policies = &scope.snapshot.policies;
     let by_tag = policies.matching(reference, scope.object);
-    let by_digest = policies.matching(&spelled_with(reference, &some_digest), scope.object);
+    let by_digest = policies.matching(&reference.pinned(&some_digest), scope.object);
     let named: BTreeMap<Arc<str>, Arc<CompiledPolicy>> = by_tag
         .into_iter()
         .chain(by_digest)

@@ -7,10 +7,12 @@ use bytes::Bytes;
 use sigstore_types::DsseEnvelope;
 
 use super::{Candidate, DecodeError, Evidence, EvidenceLayer};
-use crate::limits::json::parse_strict;
+use crate::limits::json::parse_small;
 
 /// Nesting of an envelope: the statement is inside, as base64.
 const DEPTH: usize = 8;
+/// Values in an envelope. Real ones have seven; a stranger may have written this one.
+const VALUES: usize = 4_096;
 
 /// An envelope that was not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +42,7 @@ impl Envelope {
     /// # Errors
     /// Not JSON, duplicate keys, not base64, or not exactly one signature.
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let value = parse_strict(bytes, DEPTH).map_err(|e| DecodeError::Envelope {
+        let value = parse_small(bytes, DEPTH, VALUES).map_err(|e| DecodeError::Envelope {
             detail: e.to_string(),
         })?;
         let envelope: DsseEnvelope =

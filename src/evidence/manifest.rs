@@ -6,13 +6,15 @@ use oci_spec::image::ImageManifest;
 
 use super::Format;
 use crate::image::Digest;
-use crate::limits::json::parse_strict;
+use crate::limits::json::parse_small;
 
 /// The annotation with which cosign and Tekton Chains say which predicate a `.att` layer carries.
 const PREDICATE_TYPE: &str = "predicateType";
 
 /// Nesting of a manifest. Real ones need five levels.
 const DEPTH: usize = 32;
+/// Values in a manifest. Real ones need ten for each layer.
+const VALUES: usize = 100_000;
 
 /// One layer that holds evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +43,7 @@ pub struct MalformedManifest {
 /// Not a manifest, or a layer whose digest cannot be one.
 pub fn layers(format: Format, manifest: &[u8]) -> Result<Vec<EvidenceLayer>, MalformedManifest> {
     let malformed = |detail: String| MalformedManifest { detail };
-    let value = parse_strict(manifest, DEPTH).map_err(|e| malformed(e.to_string()))?;
+    let value = parse_small(manifest, DEPTH, VALUES).map_err(|e| malformed(e.to_string()))?;
     let manifest: ImageManifest =
         serde_json::from_value(value).map_err(|e| malformed(e.to_string()))?;
     let mut found = Vec::new();
@@ -73,6 +75,15 @@ fn carries(format: Format, media_type: &str) -> bool {
 }
 
 impl EvidenceLayer {
+    /// About how much memory it takes, in bytes.
+    pub fn weight(&self) -> usize {
+        const FIXED: usize = 256;
+        let text = self.annotations.iter();
+        let text =
+            text.map(|(key, value)| FIXED.saturating_add(key.len()).saturating_add(value.len()));
+        text.fold(FIXED, usize::saturating_add)
+    }
+
     /// The predicate type that the layer claims, if it claims one. It is a hint for what not to fetch, and can only deny.
     pub fn claimed_predicate_type(&self) -> Option<&str> {
         self.annotations

@@ -16,8 +16,10 @@ use crate::image::{Repository, Tag};
 const FOUND: Duration = Duration::from_mins(1);
 /// How long "there is none" is used again: long enough for a storm of retries, short enough for *sign, then try again*.
 const ABSENT: Duration = Duration::from_secs(5);
-/// How many listings are kept.
-const ENTRIES: u64 = 10_000;
+/// What all listings that are kept may take, in bytes. One listing can be as large as a manifest may be.
+const BYTES: u64 = 32 << 20;
+/// What a listing takes beside its layers: its key.
+const ENTRY_BYTES: usize = 512;
 
 /// Everything that the layers of a listing depend on: where it was asked, for what, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +45,8 @@ impl Listings {
         Self {
             registry,
             kept: Cache::builder()
-                .max_capacity(ENTRIES)
+                .max_capacity(BYTES)
+                .weigher(weight)
                 .expire_after(Freshness)
                 .build(),
         }
@@ -93,6 +96,12 @@ impl Listings {
             })?;
         Ok(Arc::new(layers))
     }
+}
+
+/// What a kept listing takes, in bytes.
+fn weight(_: &Key, layers: &Layers) -> u32 {
+    let layers = layers.iter().map(EvidenceLayer::weight);
+    u32::try_from(layers.fold(ENTRY_BYTES, usize::saturating_add)).unwrap_or(u32::MAX)
 }
 
 impl Expiry<Key, Layers> for Freshness {

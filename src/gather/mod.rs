@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, try_join_all};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::evidence::{Candidate, EvidenceLayer, Format, attestation, simple_signing};
@@ -57,8 +57,8 @@ pub enum WantedEvidence {
     Attestations(Vec<String>),
 }
 
-/// What was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What was found. Its evidence counts as in flight until this is dropped.
+#[derive(Debug)]
 pub struct Gathered {
     /// Everything that may be what is wanted.
     pub candidates: Vec<Candidate>,
@@ -66,6 +66,7 @@ pub struct Gathered {
     pub passed_over: Vec<String>,
     /// Where it was looked.
     pub looked: Vec<Format>,
+    _room: OwnedSemaphorePermit,
 }
 
 /// Fetches evidence, each piece once.
@@ -75,8 +76,8 @@ pub struct Gatherer {
     /// Bytes of evidence by their digest, weighed in bytes. Which digests may be asked for is decided by a listing, and listings
     /// are kept apart by credentials.
     blobs: moka::future::Cache<Digest, Bytes>,
-    /// Evidence being fetched, in KiB.
-    in_flight: Semaphore,
+    /// Evidence being fetched and looked at, in KiB.
+    in_flight: Arc<Semaphore>,
     limits: Limits,
 }
 
@@ -96,7 +97,7 @@ impl Gatherer {
             listings: Listings::new(Arc::clone(&registry)),
             registry,
             blobs,
-            in_flight: Semaphore::new(kib(limits.in_flight.evidence_bytes)),
+            in_flight: Arc::new(Semaphore::new(kib(limits.in_flight.evidence_bytes))),
             limits: limits.clone(),
         }
     }
@@ -146,6 +147,7 @@ impl Gatherer {
                 limit: self.limits.evidence.candidates,
             });
         }
+        let room = self.room(&layers, repository, image, access).await?;
         let fetched = layers
             .iter()
             .map(|layer| self.candidate(repository, layer, access));
@@ -154,7 +156,34 @@ impl Gatherer {
             candidates,
             passed_over,
             looked: vec![format],
+            _room: room,
         })
+    }
+
+    /// Room for all of these layers at once, since they are looked at together: many that are each within their bound must not be
+    /// held beyond the one of the process.
+    async fn room(
+        &self,
+        layers: &[&EvidenceLayer],
+        repository: &Repository,
+        image: &Digest,
+        access: &Access,
+    ) -> Result<OwnedSemaphorePermit, FetchError> {
+        let limit = self.limits.in_flight.evidence_bytes;
+        let sizes = layers.iter().map(|layer| layer.size);
+        let size = usize::try_from(sizes.fold(0, u64::saturating_add)).unwrap_or(usize::MAX);
+        if size > limit {
+            let what = format!("all evidence of {repository}@{image} together");
+            return Err(FetchError::TooLarge { what, limit });
+        }
+        let permits = u32::try_from(kib(size)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.in_flight).acquire_many_owned(permits);
+        match timeout_at(access.deadline, room).await {
+            Ok(Ok(room)) => Ok(room),
+            Ok(Err(_)) | Err(_) => Err(FetchError::Overloaded {
+                what: "evidence in flight".to_owned(),
+            }),
+        }
     }
 
     async fn candidate(
@@ -209,11 +238,6 @@ impl Gatherer {
                 limit,
             });
         }
-        let permits = u32::try_from(kib(size)).unwrap_or(u32::MAX);
-        let closed = |_| FetchError::Overloaded {
-            what: "evidence in flight".to_owned(),
-        };
-        let _held = self.in_flight.acquire_many(permits).await.map_err(closed)?;
         match self.registry.blob(repository, blob, limit, access).await? {
             Some(bytes) => Ok(bytes),
             // Its manifest lists it: a registry that cannot show it has lost something, which is not the same as absence.
@@ -245,7 +269,7 @@ impl WantedEvidence {
         for layer in layers {
             match layer.claimed_predicate_type() {
                 Some(claimed) if !types.iter().any(|wanted| wanted == claimed) => {
-                    passed_over.push(claimed.to_owned());
+                    passed_over.push(claimed.to_owned())
                 }
                 _ => picked.push(layer),
             }

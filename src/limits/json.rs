@@ -21,6 +21,23 @@ pub enum JsonError {
         /// The bound, in levels.
         limit: usize,
     },
+    /// More values than allowed.
+    #[error("more than {limit} values")]
+    TooMany {
+        /// The bound, in values.
+        limit: usize,
+    },
+}
+
+/// Parses one document as [`parse_strict`] does, if it holds no more than `values` values: numbers in a list are sixteen times as
+/// large in memory as in text, so that a bound in bytes alone does not bound what a stranger's document takes.
+pub fn parse_small(bytes: &[u8], depth: usize, values: usize) -> Result<Value, JsonError> {
+    // Each value but the first stands behind one of these.
+    let opens = |byte: &u8| matches!(byte, b'{' | b'[' | b',');
+    if structure(bytes).filter(opens).count() > values {
+        return Err(JsonError::TooMany { limit: values });
+    }
+    parse_strict(bytes, depth)
 }
 
 /// Parses one document, refusing duplicate keys and nesting beyond `depth` levels.
@@ -38,13 +55,9 @@ pub fn parse_strict(bytes: &[u8], depth: usize) -> Result<Value, JsonError> {
 
 /// Refuses nesting beyond `limit` levels by counting brackets outside strings; no memory is used and nothing else is checked.
 pub fn check_depth(bytes: &[u8], limit: usize) -> Result<(), JsonError> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in bytes {
+    let mut depth = 0_usize;
+    for byte in structure(bytes) {
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
             b'{' | b'[' => {
                 depth += 1;
                 if depth > limit {
@@ -56,6 +69,20 @@ pub fn check_depth(bytes: &[u8], limit: usize) -> Result<(), JsonError> {
         }
     }
     Ok(())
+}
+
+/// The bytes outside of strings.
+fn structure(bytes: &[u8]) -> impl Iterator<Item = u8> {
+    let (mut in_string, mut escaped) = (false, false);
+    bytes.iter().copied().filter(move |byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ => return !in_string,
+        }
+        false
+    })
 }
 
 /// Builds a [`Value`], refusing an object that names a key twice.
@@ -156,6 +183,17 @@ mod tests {
             check_depth(nested(100_000).as_bytes(), 64),
             Err(JsonError::TooDeep { limit: 64 })
         );
+    }
+
+    #[test]
+    fn refuses_more_values_than_the_bound_and_takes_the_bound_itself() {
+        let list = |n: usize| format!("[{}0]", "0,".repeat(n - 2));
+        assert!(parse_small(list(64).as_bytes(), 8, 64).is_ok());
+        assert_eq!(
+            parse_small(list(66).as_bytes(), 8, 64),
+            Err(JsonError::TooMany { limit: 64 })
+        );
+        assert!(parse_small(br#"["a,b,c,{[\",,"]"#, 8, 1).is_ok());
     }
 
     #[test]
