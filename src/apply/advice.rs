@@ -171,14 +171,14 @@ fn blocks(authority: &api::Authority, path: &str) -> Vec<Problem> {
         .as_ref()
         .and_then(|keyless| keyless.ca_cert.as_ref());
     let mut advice = Vec::new();
-    if let Some(key) = &authority.key {
-        if key.data.matches("-----BEGIN ").count() > 1 {
-            advice.push(Problem::new(
-                "there are several PEM blocks",
-                format!("{path}.key.data"),
-                "only the first counts; give each key an authority of its own",
-            ));
-        }
+    if let Some(key) = &authority.key
+        && key.data.matches("-----BEGIN ").count() > 1
+    {
+        advice.push(Problem::new(
+            "there are several PEM blocks",
+            format!("{path}.key.data"),
+            "only the first counts; give each key an authority of its own",
+        ));
     }
     if ca.is_some_and(|ca| ca.data.contains("PUBLIC KEY-----")) {
         advice.push(Problem::new(

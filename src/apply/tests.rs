@@ -17,12 +17,12 @@ fn check(spec: &Value) -> Vec<Finding> {
     check_policy(&policy, DEFAULT_NAMESPACE)
 }
 
-fn with(authority: Value) -> Value {
+fn with(authority: &Value) -> Value {
     json!({"images": [{"glob": "ghcr.io/**"}], "authorities": [authority]})
 }
 
 /// The answer to a policy with this authority, with `A` for the authority's path.
-fn refused(authority: Value) -> String {
+fn refused(authority: &Value) -> String {
     let text = refusal(&check(&with(authority))).unwrap_or_default();
     text.strip_prefix("validation failed: ")
         .unwrap_or_default()
@@ -66,7 +66,7 @@ fn keys_are_refused_in_the_words_of_policy_controller() {
             "invalid value: default: A.key.secretref.namespace\nthe Secret must be in the controller's namespace, cosign-system".to_owned(),
         ),
     ] {
-        assert_eq!(refused(json!({"key": key})), text);
+        assert_eq!(refused(&json!({"key": key})), text);
     }
 }
 
@@ -75,7 +75,7 @@ fn a_key_that_is_none_is_refused_and_what_could_be_a_secret_is_not_repeated() {
     let broken = KEY.replace("MFkw", "MFkx");
     let private = KEY.replace("PUBLIC", "PRIVATE");
     for data in [broken.as_str(), &private, "x"] {
-        let text = refused(json!({"key": {"data": data}}));
+        let text = refused(&json!({"key": {"data": data}}));
         assert!(text.starts_with("invalid value: "), "{text}");
         assert!(
             text.contains("A.key.data\n") && !text.contains("MFk"),
@@ -95,7 +95,7 @@ fn keys_of_aws_are_named_by_their_arn() {
         format!("awskms://localhost:4566/{arn}:key/{id}"),
         format!("awskms://[::1]:4566/{arn}:alias/a/b"),
     ] {
-        assert_eq!(refused(json!({"key": {"kms": good}})), "", "{good}");
+        assert_eq!(refused(&json!({"key": {"kms": good}})), "", "{good}");
     }
     for (kms, details) in [
         (
@@ -122,29 +122,29 @@ fn keys_of_aws_are_named_by_their_arn() {
         ),
     ] {
         let text = format!("invalid value: {kms}: A.key.kms\n{details}");
-        assert_eq!(refused(json!({"key": {"kms": kms}})), text);
+        assert_eq!(refused(&json!({"key": {"kms": kms}})), text);
         let identities = json!([{"issuer": "i", "subject": "s"}]);
-        let ca = refused(json!({"keyless": {"identities": identities, "ca-cert": {"kms": kms}}}));
+        let ca = refused(&json!({"keyless": {"identities": identities, "ca-cert": {"kms": kms}}}));
         assert_eq!(ca, text.replace("A.key.kms", "A.keyless.ca-cert.kms"));
     }
 }
 
 #[test]
 fn identities_name_exactly_one_issuer_and_one_subject() {
-    let refused = |identity: Value| refused(json!({"keyless": {"identities": [identity]}}));
+    let refused = |identity: &Value| refused(&json!({"keyless": {"identities": [identity]}}));
     let at = "A.keyless.identities[0]";
     assert_eq!(
-        refused(json!({})),
+        refused(&json!({})),
         format!(
             "missing field(s): {at}.issuer, {at}.issuerRegExp, {at}.subject, {at}.subjectRegExp"
         )
     );
     assert_eq!(
-        refused(json!({"issuer": "i", "issuerRegExp": "i", "subject": "s"})),
+        refused(&json!({"issuer": "i", "issuerRegExp": "i", "subject": "s"})),
         format!("expected exactly one, got both: {at}.issuer, {at}.issuerRegExp")
     );
     assert_eq!(
-        refused(json!({"issuer": "i", "subjectRegExp": "a**"})),
+        refused(&json!({"issuer": "i", "subjectRegExp": "a**"})),
         format!(
             "invalid value: a**: {at}.subjectRegExp\nregex is invalid: error parsing regexp: invalid nested repetition operator: `**`"
         )
@@ -153,13 +153,13 @@ fn identities_name_exactly_one_issuer_and_one_subject() {
 
 #[test]
 fn sources_are_registries_or_repositories() {
-    let refused = |source: Value| refused(json!({"key": {"data": KEY}, "source": source}));
+    let refused = |source: &Value| refused(&json!({"key": {"data": KEY}, "source": source}));
     for good in [
         "registry.example.com",
         "registry.example.com:5000/a/b",
         "gcr.io/google.com/project/hello-world",
     ] {
-        assert_eq!(refused(json!([{"oci": good}])), "", "{good}");
+        assert_eq!(refused(&json!([{"oci": good}])), "", "{good}");
     }
     for (oci, details) in [
         (
@@ -176,16 +176,16 @@ fn sources_are_registries_or_repositories() {
         ),
     ] {
         assert_eq!(
-            refused(json!([{"oci": oci}])),
+            refused(&json!([{"oci": oci}])),
             format!("invalid value: {oci}: A.source[0].oci\n{details}")
         );
     }
     assert_eq!(
-        refused(json!([{"oci": "a.b"}, {"oci": "%"}])),
+        refused(&json!([{"oci": "a.b"}, {"oci": "%"}])),
         "invalid value: source: A.source\nonly single source is supported"
     );
     assert_eq!(
-        refused(json!([{"signaturePullSecrets": [{"name": "a"}, {}]}])),
+        refused(&json!([{"signaturePullSecrets": [{"name": "a"}, {}]}])),
         "missing field(s): A.source[0].signaturePullSecrets[1].name"
     );
 }
@@ -193,19 +193,19 @@ fn sources_are_registries_or_repositories() {
 #[test]
 fn a_static_answer_stands_alone() {
     assert_eq!(
-        refused(json!({"static": {"action": "perhaps"}, "ctlog": {}, "source": [{"oci": "a.b"}]})),
+        refused(&json!({"static": {"action": "perhaps"}, "ctlog": {}, "source": [{"oci": "a.b"}]})),
         "expected exactly one, got both: A.ctlog, A.source, A.static\ninvalid value: perhaps: A.static.action\nunsupported action"
     );
     assert_eq!(
-        refused(json!({"static": {}})),
+        refused(&json!({"static": {}})),
         "missing field(s): A.static.action"
     );
 }
 
 #[test]
 fn policies_over_attestations_are_checked_at_a_path_without_index() {
-    let refused = |policy: Value| {
-        refused(json!({"key": {"data": KEY}, "attestations": [
+    let refused = |policy: &Value| {
+        refused(&json!({"key": {"data": KEY}, "attestations": [
             {"name": "a", "predicateType": "https://example.com/a"},
             {"name": "b", "predicateType": "https://example.com/b", "policy": policy},
         ]}))
@@ -241,13 +241,13 @@ fn policies_over_attestations_are_checked_at_a_path_without_index() {
             "must not set the field(s): P.includeSpec",
         ),
     ] {
-        assert_eq!(refused(policy), text);
+        assert_eq!(refused(&policy), text);
     }
 }
 
 #[test]
 fn a_policy_of_the_whole_resource_is_checked_at_spec() {
-    let mut spec = with(json!({"static": {"action": "fail"}}));
+    let mut spec = with(&json!({"static": {"action": "fail"}}));
     spec["policy"] = json!({"type": "x"});
     assert_eq!(
         refusal(&check(&spec)).as_deref(),
@@ -259,7 +259,7 @@ fn a_policy_of_the_whole_resource_is_checked_at_spec() {
 
 #[test]
 fn rego_that_does_not_compile_is_refused() {
-    let mut spec = with(json!({"static": {"action": "fail"}}));
+    let mut spec = with(&json!({"static": {"action": "fail"}}));
     spec["policy"] = json!({"type": "rego", "data": "package sigstore\nisCompliant {"});
     let text = refusal(&check(&spec)).expect("a refusal");
     assert!(text.contains("spec.policy.data"), "{text}");
@@ -283,7 +283,11 @@ fn what_this_version_cannot_verify_is_accepted_with_a_warning() {
         ),
     ] {
         assert!(
-            warns(&with(authority), "not supported yet by this version", field),
+            warns(
+                &with(&authority),
+                "not supported yet by this version",
+                field
+            ),
             "{field}"
         );
     }
@@ -294,7 +298,7 @@ fn regular_expressions_that_match_within_a_longer_text_are_warned_about() {
     let field = "identities[0].subjectRegExp";
     let spec = |pattern: &str| {
         with(
-            json!({"keyless": {"identities": [{"issuer": "i", "subjectRegExp": pattern}], "url": "https://f"}}),
+            &json!({"keyless": {"identities": [{"issuer": "i", "subjectRegExp": pattern}], "url": "https://f"}}),
         )
     };
     for open in [
@@ -367,15 +371,15 @@ fn other_weak_spots_are_warned_about() {
     ));
     let rooted = json!({"identities": [{"issuer": "i", "subject": "s"}], "trustRootRef": "mine"});
     for (log, expected) in [(json!({}), true), (json!({"trustRootRef": "mine"}), false)] {
-        let spec = with(json!({"keyless": rooted, "ctlog": log}));
+        let spec = with(&json!({"keyless": rooted, "ctlog": log}));
         assert_eq!(
             warns(&spec, "no transparency log is named", ".ctlog"),
             expected
         );
     }
-    let two = with(json!({"key": {"data": format!("{KEY}{KEY}")}}));
+    let two = with(&json!({"key": {"data": format!("{KEY}{KEY}")}}));
     assert!(warns(&two, "there are several PEM blocks", "key.data"));
-    let mut nobody = with(json!({"static": {"action": "fail"}}));
+    let mut nobody = with(&json!({"static": {"action": "fail"}}));
     nobody["match"] = json!([{"group": "apps", "version": "v1"}]);
     assert!(warns(
         &nobody,
@@ -389,7 +393,7 @@ fn short_names_of_predicate_types_are_deprecated_in_the_words_of_policy_controll
     let text = |written: &str| {
         let attestation = json!({"name": "a", "predicateType": written});
         warnings(&with(
-            json!({"key": {"data": KEY}, "attestations": [attestation]}),
+            &json!({"key": {"data": KEY}, "attestations": [attestation]}),
         ))
     };
     for written in [

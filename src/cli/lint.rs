@@ -46,7 +46,7 @@ pub(super) struct LintArgs {
 
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Output {
-    /// One line per finding, for people: FILE:LINE: RESOURCE: SEVERITY: TEXT
+    /// One line per finding and its details below, for people
     #[default]
     Text,
     /// vouchsafe.lint/v1 for machines
@@ -168,20 +168,20 @@ fn unreadable(problem: &files::Problem) -> Unreadable {
 }
 
 fn text(report: &Report) -> String {
-    let mut text = String::new();
-    for unreadable in &report.unreadable {
-        let line = unreadable
-            .line
-            .map_or(String::new(), |line| format!(":{line}"));
-        let message = printable_line(&unreadable.message, LINE_BYTES);
-        text.push_str(&format!("{}{line}: refused: {message}\n", unreadable.file));
-    }
-    for resource in &report.resources {
-        for entry in &resource.findings {
-            text.push_str(&finding_text(resource, entry));
-        }
-    }
-    text
+    let unreadable = report.unreadable.iter().map(unreadable_text);
+    let findings = report.resources.iter().flat_map(|resource| {
+        let findings = resource.findings.iter();
+        findings.map(|entry| finding_text(resource, entry))
+    });
+    unreadable.chain(findings).collect()
+}
+
+fn unreadable_text(unreadable: &Unreadable) -> String {
+    let line = unreadable
+        .line
+        .map_or_else(String::new, |line| format!(":{line}"));
+    let message = printable_line(&unreadable.message, LINE_BYTES);
+    format!("{}{line}: refused: {message}\n", unreadable.file)
 }
 
 /// One line, and one more for each line of details.
@@ -198,15 +198,16 @@ fn finding_text(resource: &Resource, entry: &Entry) -> String {
         ..
     } = resource;
     let what = format!("{prefix}{}: {}", entry.message, entry.fields.join(", "));
-    let mut lines = format!(
-        "{file}:{line}: {kind} {name}: {}: {}\n",
+    let what = printable_line(&what, LINE_BYTES);
+    let details = entry.details.lines();
+    let details: Vec<String> = details
+        .map(|detail| format!("    {}\n", printable_line(detail, LINE_BYTES)))
+        .collect();
+    format!(
+        "{file}:{line}: {kind} {name}: {}: {what}\n{}",
         entry.severity,
-        printable_line(&what, LINE_BYTES)
-    );
-    for detail in entry.details.lines() {
-        lines.push_str(&format!("    {}\n", printable_line(detail, LINE_BYTES)));
-    }
-    lines
+        details.concat()
+    )
 }
 
 /// How many resources, and what became of them.

@@ -167,7 +167,9 @@ impl Asking {
         candidate: Candidate<'_>,
         purpose: Purpose<'_>,
     ) -> Result<Proof, FetchError> {
-        let proof = self.authorizer.proof(known, candidate, purpose, &self.transport);
+        let proof = self
+            .authorizer
+            .proof(known, candidate, purpose, &self.transport);
         let proof = proof.await;
         if proof.is_err() {
             self.authorizer.unlearn(purpose.repository).await;

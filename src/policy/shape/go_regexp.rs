@@ -184,7 +184,7 @@ impl<'a> Parser<'a> {
         }
         self.skip_bytes(1);
         let (mut negated, mut has_flag) = (false, false);
-        while let Some((_, c)) = self.rest.next() {
+        for (_, c) in self.rest.by_ref() {
             match c {
                 'i' | 'm' | 's' | 'U' => has_flag = true,
                 '-' if !negated => (negated, has_flag) = (true, false),

@@ -49,10 +49,10 @@ fn aws(kms: &str) -> Option<String> {
     if !conforms || endpoint.starts_with("arn") || endpoint.starts_with("alias") {
         return Some(FORMAT.to_owned());
     }
-    if !endpoint.is_empty() {
-        if let Err(reason) = host_and_port(endpoint) {
-            return Some(format!("malformed endpoint: address {endpoint}: {reason}"));
-        }
+    if !endpoint.is_empty()
+        && let Err(reason) = host_and_port(endpoint)
+    {
+        return Some(format!("malformed endpoint: address {endpoint}: {reason}"));
     }
     let is_arn = key.starts_with("arn:");
     (!is_arn).then(|| "failed to parse either key or alias arn: arn: invalid prefix".to_owned())
