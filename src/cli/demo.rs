@@ -96,7 +96,7 @@ async fn play(stage: &Stage) -> anyhow::Result<Exit> {
     let all = cast::CAST.len();
     line(format!("\n{as_announced} of {all} as announced\n"))?;
     Ok(if as_announced == all {
-        Exit::Admit
+        Exit::Success
     } else {
         Exit::Deny
     })
@@ -204,6 +204,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
     WebhookSettings {
         judge: JudgeArgs {
             policies: vec![policies.to_owned()],
+            namespace: "cosign-system".to_owned(),
             no_match_policy: NoMatch::Deny,
             insecure_registry: Vec::new(),
             registry_ca: None,

@@ -53,8 +53,8 @@ enum Command {
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Everything was admitted.
-    Admit,
+    /// Nothing is wrong: what was judged is admitted.
+    Success,
     /// Something was denied.
     Deny,
     /// The command was not used as it can be, or a policy does not compile.
@@ -66,7 +66,7 @@ pub enum Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
-            Exit::Admit => 0,
+            Exit::Success => 0,
             Exit::Deny => 1,
             Exit::Usage => 2,
             Exit::Unknown => 3,

@@ -132,9 +132,11 @@ impl RegoGate {
 
 fn reason(error: &EvalError) -> Reason {
     match error {
-        _ if error.is_budget() => Reason::PolicyBudget,
+        EvalError::Time { .. }
+        | EvalError::OutputTooLarge { .. }
+        | EvalError::InputTooLarge { .. }
+        | EvalError::Builtin { .. } => Reason::PolicyBudget,
         EvalError::Policy { .. } => Reason::PolicyInvalid,
-        EvalError::Input { .. } => Reason::LimitExceeded,
-        _ => Reason::Internal,
+        EvalError::Input { .. } | EvalError::Internal { .. } => Reason::Internal,
     }
 }

@@ -175,7 +175,7 @@ impl ImageReference {
     ///
     /// It may be longer than what is read from outside: it is matched, not read again.
     #[must_use]
-    pub fn pinned(&self, digest: &Digest) -> Self {
+    pub fn with_digest(&self, digest: &Digest) -> Self {
         Self {
             written: self.pinned_spelling(digest),
             repository: self.repository.clone(),

@@ -84,7 +84,7 @@ pub fn attestation(
     // (2)
     if envelope.payload_type != bind::IN_TOTO_PAYLOAD {
         return Err(Rejection::PayloadType {
-            found: envelope.payload_type.clone(),
+            found: envelope.payload_type.chars().take(64).collect(),
         });
     }
     // (3)

@@ -36,6 +36,9 @@ use std::process::ExitCode;
 use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
+    // One program for the whole run, also when it is built anew meanwhile.
+    let folder = tempfile::tempdir().unwrap();
+    stage::take_program(folder.path());
     let mut trials = signers::trials();
     trials.extend(credentials::trials());
     trials.extend(outages::trials());

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -47,12 +48,22 @@ pub(crate) struct Judged {
     said: String,
 }
 
+/// The program that is tested, see [`take_program`].
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
 /// A working folder with a registry.
 pub(crate) struct Stage {
     cosign: Cosign,
     folder: TempDir,
     host: String,
     registry: Option<Registry>,
+}
+
+/// Copies the program as it is now built into `folder`; every stage runs that copy.
+pub(crate) fn take_program(folder: &Path) {
+    let copy = folder.join("vouchsafe");
+    std::fs::copy(env!("CARGO_BIN_EXE_vouchsafe"), &copy).unwrap();
+    PROGRAM.get_or_init(|| copy);
 }
 
 // === impl Cosign ===
@@ -283,7 +294,7 @@ isCompliant[answer] {{
 
     /// The program as it is built, in this folder and with nothing of the user's own settings.
     pub(crate) fn vouchsafe(&self) -> Command {
-        self.command(Path::new(env!("CARGO_BIN_EXE_vouchsafe")))
+        self.command(PROGRAM.get().unwrap())
     }
 
     /// A file in the folder.
