@@ -31,6 +31,7 @@ use std::collections::BTreeMap;
 
 use crate::verdict::{Judgement, Reason, ReviewVerdict};
 
+pub use printable::line as printable_line;
 pub use report::{
     AuthorityReport, EvidenceReport, ImageReport, PolicyReport, RegoReport, SCHEMA, SignerReport,
     VerifyReport, report, report_schema,

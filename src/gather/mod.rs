@@ -269,7 +269,7 @@ impl WantedEvidence {
         for layer in layers {
             match layer.claimed_predicate_type() {
                 Some(claimed) if !types.iter().any(|wanted| wanted == claimed) => {
-                    passed_over.push(claimed.to_owned())
+                    passed_over.push(claimed.to_owned());
                 }
                 _ => picked.push(layer),
             }
