@@ -210,6 +210,7 @@ impl Stage {
         let running = webhook::start(WebhookSettings {
             judge: JudgeArgs {
                 policies: vec![policies],
+                namespace: "cosign-system".to_owned(),
                 no_match_policy: NoMatch::Deny,
                 insecure_registry: Vec::new(),
                 registry_ca: None,

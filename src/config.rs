@@ -22,6 +22,15 @@ pub struct JudgeArgs {
     )]
     pub policies: Vec<PathBuf>,
 
+    /// The namespace of Secrets that name none
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "cosign-system",
+        env = "VOUCHSAFE_NAMESPACE"
+    )]
+    pub namespace: String,
+
     /// What an image is answered that no policy matches
     #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_NO_MATCH_POLICY")]
     pub no_match_policy: NoMatch,

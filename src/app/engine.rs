@@ -58,7 +58,7 @@ impl Engine {
         };
         let registry = OciRegistry::new(&settings).context("cannot set up the registry client")?;
         let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
-        let credentials = Arc::new(FileCredentials::new(docker));
+        let credentials = Arc::new(FileCredentials::new(docker, args.namespace.clone()));
         let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
         let judge = Judge::new(Gatherer::new(Arc::new(registry), limits), shared, limits);
         let no_match = args.no_match_policy.into();

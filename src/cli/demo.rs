@@ -204,6 +204,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
     WebhookSettings {
         judge: JudgeArgs {
             policies: vec![policies.to_owned()],
+            namespace: "cosign-system".to_owned(),
             no_match_policy: NoMatch::Deny,
             insecure_registry: Vec::new(),
             registry_ca: None,

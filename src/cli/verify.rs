@@ -63,6 +63,9 @@ pub(super) struct VerifyArgs {
     timeout: u64,
 }
 
+/// The longest name that is shown while it is judged, in bytes.
+const SHOWN: usize = 256;
+
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Output {
     /// A tree for people
@@ -146,6 +149,7 @@ async fn judge(engine: &Engine, args: &VerifyArgs, manifests: Vec<Manifest>) -> 
         .collect();
     let several = objects.len() > 1;
     for (shown, request) in objects {
+        let shown = explain::printable(&shown, SHOWN);
         let _progress = Progress::start(format!("judging {shown}"));
         let verdict = engine
             .judge()
@@ -170,7 +174,8 @@ async fn on_the_command_line(
     if args.images.is_empty() {
         return Vec::new();
     }
-    let _progress = Progress::start(format!("judging {}", args.images.join(", ")));
+    let shown = explain::printable(&args.images.join(", "), SHOWN);
+    let _progress = Progress::start(format!("judging {shown}"));
     let snapshot = engine.snapshot();
     let verdict = engine
         .judge()
@@ -227,11 +232,29 @@ fn show_input(verdict: &ReviewVerdict, authority: &str) -> anyhow::Result<Exit> 
         ));
     }
     for input in inputs {
-        // Without its line breaks a statement is one line, and nothing else of it changes.
-        let value: Box<serde_json::value::RawValue> = serde_json::from_str(input)?;
-        print(&format!("{}\n", value.get().replace(['\n', '\r'], " ")))?;
+        print(&format!("{}\n", one_line(input)))?;
     }
     Ok(ended)
+}
+
+/// The statement on one line: its line breaks stand between its parts and mean nothing, and what could move a terminal's cursor can
+/// only stand inside of strings, where its escaped form means the same.
+fn one_line(json: &str) -> String {
+    let mut line = String::with_capacity(json.len());
+    for c in json.trim().chars() {
+        match c {
+            '\n' | '\r' | '\t' => line.push(' '),
+            '\u{7f}'..='\u{9f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' => {
+                line.extend([format!("\\u{:04x}", u32::from(c))]);
+            }
+            c => line.push(c),
+        }
+    }
+    line
 }
 
 fn exit(verdict: &ReviewVerdict, fail_on: FailOn) -> Exit {

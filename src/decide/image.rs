@@ -9,7 +9,9 @@ use super::{Judge, Scope, policy, unavailable, unjudged};
 use crate::gather::FetchError;
 use crate::image::{Digest, ImageReference, PinnedImage};
 use crate::policy::{CompiledPolicy, Match};
-use crate::verdict::{Cause, ImageVerdict, Mode, Outcome, PolicyVerdict, Reason, fold_image};
+use crate::verdict::{
+    Cause, ImageVerdict, NoMatchPolicy, Outcome, PolicyVerdict, Reason, fold_image,
+};
 use crate::workload::FieldPath;
 
 /// Judges one image.
@@ -140,13 +142,12 @@ fn unresolved(
         .map(|policy| unknown(policy, reason, detail.clone()))
         .collect();
     let blank = unjudged(fields, &written, reason, detail);
-    // Which policies match can hang on a digest that is not known: then no setting for unmatched images applies.
-    let undecided = verdicts.iter().all(|policy| policy.mode == Mode::Warn)
-        && scope.snapshot.policies.names_digests();
-    let (judgement, reason) = if undecided {
-        (blank.judgement, reason)
-    } else {
-        fold_image(&verdicts, scope.snapshot.no_match)
+    // Which policies match can hang on the digest that is not known. So a tag that was not resolved is never left to the setting
+    // for unmatched images, unless that denies it.
+    let no_match = scope.snapshot.no_match;
+    let (judgement, reason) = match (verdicts.is_empty(), no_match) {
+        (true, NoMatchPolicy::Allow | NoMatchPolicy::Warn) => (blank.judgement, reason),
+        _ => fold_image(&verdicts, no_match),
     };
     ImageVerdict {
         reference: Some(reference),

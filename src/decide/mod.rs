@@ -141,7 +141,16 @@ impl Judge {
         pull: &PullScope,
         deadline: Instant,
     ) -> ReviewVerdict {
-        let registries = registries(&images, snapshot);
+        let mut registries = registries_of(&images);
+        let limit = self.limits.review.registries;
+        if registries.len() > limit {
+            let detail = format!(
+                "images of {} registries at once, {limit} are asked",
+                registries.len()
+            );
+            return unavailable::all(images, Reason::LimitExceeded, &detail);
+        }
+        registries.extend(snapshot.policies.source_registries().map(str::to_owned));
         let asked = self.credentials.keychain(pull, &registries);
         let keychain = match timeout_at(deadline, asked).await {
             Ok(Ok(keychain)) => keychain,
@@ -212,16 +221,14 @@ fn unreadable(error: &MalformedWorkload) -> ImageVerdict {
     }
 }
 
-/// The registries that may be asked: those of the images, and those where policies keep evidence.
-fn registries(images: &[(String, Vec<FieldPath>)], snapshot: &Snapshot) -> BTreeSet<String> {
+/// The registries that the images are in.
+fn registries_of(images: &[(String, Vec<FieldPath>)]) -> BTreeSet<String> {
     let references = images
         .iter()
         .filter_map(|(written, _)| written.parse::<ImageReference>().ok());
-    let mut registries: BTreeSet<String> = references
-        .map(|r| r.repository().registry().to_owned())
-        .collect();
-    registries.extend(snapshot.policies.source_registries().map(str::to_owned));
-    registries
+    references
+        .map(|reference| reference.repository().registry().to_owned())
+        .collect()
 }
 
 fn facts(kind: &Kind, request: &Request) -> ObjectFacts {

@@ -41,7 +41,12 @@ pub(super) fn deadline(images: Vec<(String, Vec<FieldPath>)>) -> ReviewVerdict {
     )
 }
 
-fn all(images: Vec<(String, Vec<FieldPath>)>, reason: Reason, detail: &str) -> ReviewVerdict {
+/// Nothing in the request could be judged, for this reason.
+pub(super) fn all(
+    images: Vec<(String, Vec<FieldPath>)>,
+    reason: Reason,
+    detail: &str,
+) -> ReviewVerdict {
     let verdict = |(written, fields): (String, _)| -> ImageVerdict {
         unjudged(fields, &written, reason, detail.to_owned())
     };

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sigstore_types::DsseEnvelope;
 
 use super::{Candidate, DecodeError, Evidence, EvidenceLayer};
-use crate::limits::json::parse_small;
+use crate::limits::json::{brief, parse_small};
 
 /// Nesting of an envelope: the statement is inside, as base64.
 const DEPTH: usize = 8;
@@ -42,13 +42,10 @@ impl Envelope {
     /// # Errors
     /// Not JSON, duplicate keys, not base64, or not exactly one signature.
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let value = parse_small(bytes, DEPTH, VALUES).map_err(|e| DecodeError::Envelope {
-            detail: e.to_string(),
-        })?;
-        let envelope: DsseEnvelope =
-            serde_json::from_value(value).map_err(|e| DecodeError::Envelope {
-                detail: e.to_string(),
-            })?;
+        let value = parse_small(bytes, DEPTH, VALUES)
+            .map_err(|e| DecodeError::Envelope { detail: brief(&e) })?;
+        let envelope: DsseEnvelope = serde_json::from_value(value)
+            .map_err(|e| DecodeError::Envelope { detail: brief(&e) })?;
         Ok(Self {
             payload_type: envelope.payload_type,
             payload: Bytes::from(envelope.payload.into_bytes()),

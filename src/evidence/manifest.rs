@@ -6,7 +6,7 @@ use oci_spec::image::ImageManifest;
 
 use super::Format;
 use crate::image::Digest;
-use crate::limits::json::parse_small;
+use crate::limits::json::{brief, parse_small};
 
 /// The annotation with which cosign and Tekton Chains say which predicate a `.att` layer carries.
 const PREDICATE_TYPE: &str = "predicateType";
@@ -43,9 +43,9 @@ pub struct MalformedManifest {
 /// Not a manifest, or a layer whose digest cannot be one.
 pub fn layers(format: Format, manifest: &[u8]) -> Result<Vec<EvidenceLayer>, MalformedManifest> {
     let malformed = |detail: String| MalformedManifest { detail };
-    let value = parse_small(manifest, DEPTH, VALUES).map_err(|e| malformed(e.to_string()))?;
+    let value = parse_small(manifest, DEPTH, VALUES).map_err(|e| malformed(brief(&e)))?;
     let manifest: ImageManifest =
-        serde_json::from_value(value).map_err(|e| malformed(e.to_string()))?;
+        serde_json::from_value(value).map_err(|e| malformed(brief(&e)))?;
     let mut found = Vec::new();
     for layer in manifest.layers() {
         if !carries(format, layer.media_type().as_ref()) {

@@ -15,7 +15,12 @@ const DOCKER_HUB: &str = "docker.io";
 /// Docker Hub, as go-containerregistry writes it; also an old spelling of users.
 const DOCKER_HUB_INDEX: &str = "index.docker.io";
 /// Every host of Docker Hub.
-const DOCKER_HUB_HOSTS: [&str; 3] = [DOCKER_HUB, DOCKER_HUB_INDEX, "registry-1.docker.io"];
+const DOCKER_HUB_HOSTS: [&str; 4] = [
+    DOCKER_HUB,
+    DOCKER_HUB_INDEX,
+    "registry-1.docker.io",
+    "registry.hub.docker.com",
+];
 /// Where Docker Hub keeps images whose name has one component.
 const OFFICIAL_IMAGES: &str = "library/";
 /// Longest path, in bytes.
@@ -74,7 +79,11 @@ impl Repository {
     /// `GHCR.IO/app` is pulled from `ghcr.io`, so a policy about `ghcr.io/**` must not be avoided by spelling it that way.
     pub(super) fn by_plain_host(&self) -> Option<Self> {
         let lower = self.registry.to_ascii_lowercase();
-        let host = lower.strip_suffix(":443").unwrap_or(&lower);
+        let host = match lower.rsplit_once(':') {
+            // `:0443` is 443 as well, for whoever dials it.
+            Some((host, port)) if port.trim_start_matches('0') == "443" => host,
+            _ => &lower,
+        };
         let host = if DOCKER_HUB_HOSTS.contains(&host) {
             DOCKER_HUB
         } else {

@@ -29,6 +29,16 @@ pub enum JsonError {
     },
 }
 
+/// What a parser says, cut to what a message needs: it may repeat all that a stranger wrote.
+pub fn brief(error: &impl fmt::Display) -> String {
+    const CHARS: usize = 200;
+    let text = error.to_string();
+    match text.char_indices().nth(CHARS) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
 /// Parses one document as [`parse_strict`] does, if it holds no more than `values` values: numbers in a list are sixteen times as
 /// large in memory as in text, so that a bound in bytes alone does not bound what a stranger's document takes.
 pub fn parse_small(bytes: &[u8], depth: usize, values: usize) -> Result<Value, JsonError> {
@@ -46,10 +56,10 @@ pub fn parse_strict(bytes: &[u8], depth: usize) -> Result<Value, JsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict
         .deserialize(&mut deserializer)
-        .map_err(|e| JsonError::Syntax(e.to_string()))?;
+        .map_err(|e| JsonError::Syntax(brief(&e)))?;
     deserializer
         .end()
-        .map_err(|e| JsonError::Syntax(e.to_string()))?;
+        .map_err(|e| JsonError::Syntax(brief(&e)))?;
     Ok(value)
 }
 
@@ -84,6 +94,9 @@ fn structure(bytes: &[u8]) -> impl Iterator<Item = u8> {
         false
     })
 }
+
+/// How keys begin that `serde_json` gives a meaning of its own: text below them would be parsed a second time, without our bounds.
+const RESERVED: &str = "$serde_json::private::";
 
 /// Builds a [`Value`], refusing an object that names a key twice.
 struct Strict;
@@ -144,10 +157,14 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
+            if key.starts_with(RESERVED) {
+                return Err(A::Error::custom("a key of this name is reserved"));
+            }
             let value = map.next_value_seed(Self)?;
             if object.insert(key.clone(), value).is_some() {
+                let shown: String = key.chars().take(64).collect();
                 return Err(A::Error::custom(format!(
-                    "key {key:?} stands twice in one object"
+                    "key {shown:?} stands twice in one object"
                 )));
             }
         }
@@ -194,6 +211,12 @@ mod tests {
             Err(JsonError::TooMany { limit: 64 })
         );
         assert!(parse_small(br#"["a,b,c,{[\",,"]"#, 8, 1).is_ok());
+    }
+
+    #[test]
+    fn refuses_keys_that_the_parser_would_read_a_second_time() {
+        let hidden = br#"{"$serde_json::private::RawValue":"{\"a\":1,\"a\":2}"}"#;
+        assert!(parse_strict(hidden, 8).is_err());
     }
 
     #[test]

@@ -113,6 +113,12 @@ impl Program {
     /// [`CompileError`], by the step that fails. Compiling takes memory in proportion to the
     /// text, which is at most 256 KiB.
     pub fn compile(source: &str) -> Result<Self, CompileError> {
+        // A text that panics the engine is a policy that does not compile (T-11).
+        catch_unwind(|| Self::compile_inner(source))
+            .unwrap_or_else(|_| Err(unsound("the engine failed on this text")))
+    }
+
+    fn compile_inner(source: &str) -> Result<Self, CompileError> {
         lexical::bound_source(source)?;
         if source.contains(meter::GUARD_PREFIX) {
             let prefix = meter::GUARD_PREFIX;

@@ -29,7 +29,7 @@ mod requirement;
 mod verified;
 
 pub use bind::{Attestation, SignedImage};
-pub use key::{InvalidKey, KeyFingerprint, PublicKey};
+pub use key::{HashAlgorithm, InvalidKey, KeyFingerprint, PublicKey, UnknownHash};
 pub use rejection::Rejection;
 pub use requirement::{Requirement, VerifierId};
 pub use verified::{Signer, Verified};
@@ -84,7 +84,7 @@ pub fn attestation(
     // (2)
     if envelope.payload_type != bind::IN_TOTO_PAYLOAD {
         return Err(Rejection::PayloadType {
-            found: envelope.payload_type.clone(),
+            found: envelope.payload_type.chars().take(64).collect(),
         });
     }
     // (3)

@@ -224,7 +224,7 @@ async fn denies_an_envelope_without_exactly_one_signature() {
 async fn denies_a_signature_about_another_digest() {
     let stage = Stage::new().await;
     let other = stage.signed("t/other");
-    let hex = other.digest.hex().to_owned();
+    let hex = other.digest.hex();
     let webhook = stage.wants_signature().await;
     let claims = [
         other.digest.to_string(),

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::Method;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use vouchsafe::demo::registry::IMAGE_MANIFEST;
 use vouchsafe::demo::signer::{AttestationOptions, SignatureOptions};
 
@@ -18,6 +18,8 @@ fn garbage() -> Vec<(&'static str, Vec<u8>)> {
         let depth = 100_000;
         format!("{}{}", open.repeat(depth), close.repeat(depth)).into_bytes()
     };
+    let many_keys: Map<String, Value> = (0..20_000).map(|n| (format!("k{n}"), json!(1))).collect();
+    let many_keys = Value::Object(many_keys);
     vec![
         ("nothing", Vec::new()),
         ("a brace", b"{".to_vec()),
@@ -46,16 +48,7 @@ fn garbage() -> Vec<(&'static str, Vec<u8>)> {
             "a huge text",
             format!("\"{}\"", "a".repeat(500_000)).into_bytes(),
         ),
-        (
-            "many keys",
-            format!(
-                "{{{}\"z\":1}}",
-                (0..20_000)
-                    .map(|n| format!("\"k{n}\":1,"))
-                    .collect::<String>()
-            )
-            .into_bytes(),
-        ),
+        ("many keys", many_keys.to_string().into_bytes()),
         (
             "a page",
             b"<!doctype html><html><body>login</body></html>".to_vec(),

@@ -268,6 +268,11 @@ impl Asking {
                 let bytes = answer.body(registry, &ask.what, ask.limit, until).await?;
                 Ok(Some(Fetched { headers, bytes }))
             }
+            // What a registry sends us to must be there: that it is not is no word of the registry that there is none.
+            404 if answer.redirected_to.is_some() => Err(malformed(
+                ask,
+                "redirected to where nothing is (404)".to_owned(),
+            )),
             404 => {
                 // Read, so that the connection can be used again.
                 answer
