@@ -100,6 +100,7 @@ impl Connection {
         builder: auto::Builder<TokioExecutor>,
     ) {
         let (activity, observed) = watch::channel(Activity::default());
+        let unanswered = observed.clone();
         let Self {
             router,
             stopping,
@@ -128,7 +129,14 @@ impl Connection {
         let ended = match ended {
             None if drain.is_cancelled() => {
                 connection.as_mut().graceful_shutdown();
-                Some(connection.await)
+                // As long as calls are in flight, and then only as long as a goodbye takes.
+                loop {
+                    match timeout(GOODBYE, connection.as_mut()).await {
+                        Ok(ended) => break Some(ended),
+                        Err(_) if unanswered.borrow().in_flight == 0 => break None,
+                        Err(_) => {}
+                    }
+                }
             }
             ended => ended,
         };
