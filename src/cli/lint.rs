@@ -232,7 +232,7 @@ fn exit(report: &Report, strict: bool) -> Exit {
     let is_refused =
         |resource: &Resource| resource.refusal.is_some() || strict && !resource.findings.is_empty();
     if report.unreadable.is_empty() && !report.resources.iter().any(is_refused) {
-        Exit::Admit
+        Exit::Success
     } else {
         Exit::Usage
     }
