@@ -15,6 +15,7 @@ use crate::support::policy_text::built_by_chains;
 #[case::verify_short("verify-short", &["verify", "-h"])]
 #[case::demo("demo", &["demo", "--help"])]
 #[case::crds("crds", &["crds", "--help"])]
+#[case::lint("lint", &["lint", "--help"])]
 #[case::completion("completion", &["completion", "--help"])]
 fn the_help_of_each_command_reads_well(#[case] name: &str, #[case] arguments: &[&str]) {
     let ended = vouchsafe(arguments).end();
@@ -36,7 +37,7 @@ fn no_command_is_without_a_snapshot_of_its_help() {
         .collect();
     assert_eq!(
         names,
-        ["serve", "verify", "demo", "crds", "completion", "help"]
+        ["serve", "verify", "lint", "demo", "crds", "completion", "help"]
     );
 }
 
