@@ -13,7 +13,7 @@ use crate::image::{ImageGlob, Repository};
 use crate::predicate_policy::Program;
 use crate::statement::PredicateType;
 use crate::verdict::Mode;
-use crate::verify::{PublicKey, Requirement};
+use crate::verify::{InvalidKey, PublicKey, Requirement, UnknownHash};
 
 /// A policy, compiled or found to be broken. Either way it matches its images.
 #[derive(Clone, Debug)]
@@ -276,24 +276,34 @@ fn public_key(key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Opt
         ));
         return None;
     }
-    match key.hash_algorithm.trim().to_ascii_lowercase().as_str() {
-        "" | "sha256" => {}
-        _ => problems.push(Problem::not_supported(
-            format!("{path}.hashAlgorithm"),
-            "a hash other than sha256",
-        )),
-    }
-    match PublicKey::from_pem(&key.data) {
-        Ok(key) => Some(key),
-        Err(error) => {
-            // It is well-formed, so it is a kind of key that is not verified with.
-            problems.push(Problem::not_supported(
-                format!("{path}.data"),
-                &format!("this key ({error})"),
-            ));
-            None
+    inline_key(key, path, problems)
+}
+
+/// The key in `data`, with the hash that the policy names for it. It is well-formed, so what is wrong with it is that it is of a kind
+/// that is not verified with.
+fn inline_key(key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Option<PublicKey> {
+    let read = match key.hash_algorithm.parse() {
+        _ if key.hash_algorithm.is_empty() => PublicKey::from_pem(&key.data),
+        Ok(hash) => PublicKey::from_pem_with_hash(&key.data, hash),
+        Err(UnknownHash) => {
+            let field = format!("{path}.hashAlgorithm");
+            problems.push(Problem::not_supported(field, "with this hash, a signature"));
+            return None;
         }
-    }
+    };
+    let error = match read {
+        Ok(key) => return Some(key),
+        Err(error) => error,
+    };
+    let field = match &error {
+        InvalidKey::Hash { .. } => format!("{path}.hashAlgorithm"),
+        _ => format!("{path}.data"),
+    };
+    problems.push(Problem::not_supported(
+        field,
+        &format!("this key ({error})"),
+    ));
+    None
 }
 
 fn place(sources: &[api::Source], path: &str, problems: &mut Vec<Problem>) -> Option<Place> {

@@ -29,7 +29,7 @@ mod requirement;
 mod verified;
 
 pub use bind::{Attestation, SignedImage};
-pub use key::{InvalidKey, KeyFingerprint, PublicKey};
+pub use key::{HashAlgorithm, InvalidKey, KeyFingerprint, PublicKey, UnknownHash};
 pub use rejection::Rejection;
 pub use requirement::{Requirement, VerifierId};
 pub use verified::{Signer, Verified};

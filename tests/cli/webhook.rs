@@ -265,7 +265,7 @@ async fn prints_two_lines_answers_and_ends_with_0_on_sigterm() {
     // Logs are elsewhere.
     assert_eq!(webhook.stdout.iter().count(), 0);
     assert!(
-        webhook.logged().contains("judged"),
+        webhook.logged().contains("\"review\""),
         "{}",
         webhook.last_logged()
     );
