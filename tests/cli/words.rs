@@ -37,7 +37,15 @@ fn no_command_is_without_a_snapshot_of_its_help() {
         .collect();
     assert_eq!(
         names,
-        ["serve", "verify", "lint", "demo", "crds", "completion", "help"]
+        [
+            "serve",
+            "verify",
+            "lint",
+            "demo",
+            "crds",
+            "completion",
+            "help"
+        ]
     );
 }
 
