@@ -9,13 +9,14 @@
 //! 2. the layers that are wanted, by digest, in parallel. `.att` layers that name another predicate type are not fetched: skipping
 //!    can only deny.
 //!
-//! Each is one request, and each is made once however many containers, authorities, policies or reviews want it at that moment
-//! (*single flight*). What is kept afterwards is bytes, never a conclusion: listings for a minute, blobs by digest until they are
+//! Each is one request, as is the question which digest a tag names, and each is made once however many containers, authorities,
+//! policies or reviews want it at that moment (*single flight*). What is kept afterwards is bytes, never a conclusion: listings for a minute, blobs by digest until they are
 //! pushed out. An error is handed to everybody who waits for it and is never kept.
 
 pub mod keychain;
 pub mod listing;
 pub mod registry;
+mod tags;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub use registry::{
 };
 
 use listing::Listings;
+use tags::Tags;
 
 /// Which credentials a workload's images are fetched with.
 pub trait Credentials: Send + Sync {
@@ -72,6 +74,7 @@ pub struct Gathered {
 /// Fetches evidence, each piece once.
 pub struct Gatherer {
     registry: Arc<dyn Registry>,
+    tags: Tags,
     listings: Listings,
     /// Bytes of evidence by their digest, weighed in bytes. Which digests may be asked for is decided by a listing, and listings
     /// are kept apart by credentials.
@@ -94,6 +97,7 @@ impl Gatherer {
             })
             .build();
         Self {
+            tags: Tags::new(Arc::clone(&registry)),
             listings: Listings::new(Arc::clone(&registry)),
             registry,
             blobs,
@@ -109,9 +113,7 @@ impl Gatherer {
         access: &Access,
     ) -> Result<Option<Digest>, FetchError> {
         let tag = reference.tag_or_latest();
-        let answer = self
-            .registry
-            .tag_digest(reference.repository(), &tag, access);
+        let answer = self.tags.digest(reference.repository(), &tag, access);
         within(access, reference.repository(), answer).await
     }
 

@@ -13,9 +13,9 @@ use crate::support::policy_text::built_by_chains;
 #[case::serve("serve", &["serve", "--help"])]
 #[case::verify("verify", &["verify", "--help"])]
 #[case::verify_short("verify-short", &["verify", "-h"])]
+#[case::lint("lint", &["lint", "--help"])]
 #[case::demo("demo", &["demo", "--help"])]
 #[case::crds("crds", &["crds", "--help"])]
-#[case::lint("lint", &["lint", "--help"])]
 #[case::completion("completion", &["completion", "--help"])]
 fn the_help_of_each_command_reads_well(#[case] name: &str, #[case] arguments: &[&str]) {
     let ended = vouchsafe(arguments).end();
