@@ -24,8 +24,8 @@ Examples:
   vouchsafe lint --strict policies/release.yaml trust/
   vouchsafe lint -o json policies/ | jq '.resources[] | select(.refusal)'
 
-A refusal is worded as the cluster words it. A warning is about a policy that is accepted and weaker than it looks,
-or that asks for something this version does not implement: then it denies the images that it matches.")]
+A refusal is worded as the cluster words it. A warning is about a policy that is accepted and weaker
+than it looks, or that asks for what this version does not implement: it denies what it matches.")]
 pub(super) struct LintArgs {
     /// A file or folder with ClusterImagePolicy and TrustRoot documents (YAML or JSON)
     #[arg(value_name = "PATH", required = true)]

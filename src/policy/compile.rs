@@ -349,8 +349,8 @@ fn wanted(
     }
     let before = problems.len();
     let mut rules = Vec::new();
-    for attestation in attestations {
-        let at = format!("{path}.attestations.policy");
+    for (index, attestation) in attestations.iter().enumerate() {
+        let at = format!("{path}.attestations[{index}].policy");
         let program = attestation
             .policy
             .as_ref()
