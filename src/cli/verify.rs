@@ -149,7 +149,7 @@ async fn judge(engine: &Engine, args: &VerifyArgs, manifests: Vec<Manifest>) -> 
         .collect();
     let several = objects.len() > 1;
     for (shown, request) in objects {
-        let shown = explain::printable(&shown, SHOWN);
+        let shown = explain::printable_line(&shown, SHOWN);
         let _progress = Progress::start(format!("judging {shown}"));
         let verdict = engine
             .judge()
@@ -174,7 +174,7 @@ async fn on_the_command_line(
     if args.images.is_empty() {
         return Vec::new();
     }
-    let shown = explain::printable(&args.images.join(", "), SHOWN);
+    let shown = explain::printable_line(&args.images.join(", "), SHOWN);
     let _progress = Progress::start(format!("judging {shown}"));
     let snapshot = engine.snapshot();
     let verdict = engine

@@ -39,11 +39,6 @@ pub use report::{
 pub use tree::{Style, tree};
 pub use warnings::warnings;
 
-/// Text that somebody else chose, on one line of at most `max` bytes, with nothing in it that moves a cursor or hides what follows.
-pub fn printable(text: &str, max: usize) -> String {
-    printable::line(text, max)
-}
-
 /// What an answer says beside the verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context<'a> {
