@@ -23,6 +23,7 @@ impl RequestObserver for Requests {
             RequestClass::ManifestHead => RegistryRequest::Head,
             RequestClass::ManifestGet => RegistryRequest::Manifest,
             RequestClass::BlobGet => RegistryRequest::Blob,
+            RequestClass::Referrers => RegistryRequest::Referrers,
             RequestClass::Token => RegistryRequest::Token,
         };
         let outcome = match outcome {

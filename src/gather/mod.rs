@@ -3,39 +3,46 @@
 //! *In*: a digest, where its evidence is kept, and what is wanted. *Out*: [`Candidate`]s, untrusted, or a [`FetchError`] that means
 //! *could not judge*. Asynchronous, and only through the trait [`Registry`].
 //!
-//! The plan for signatures and attestations under tags:
+//! Where evidence is looked for, and in which order, is [`search`]'s plan. Each place is one list, and then the documents on it that
+//! may be what is wanted, by digest and in parallel. What says of itself that it is something else is not fetched: skipping can only
+//! deny. Only a 404 is the answer "there is none".
 //!
-//! 1. the manifest `<repository>:[prefix]sha256-<hex>.sig` (or `.att`), by tag; a 404 is the answer "there is none";
-//! 2. the layers that are wanted, by digest, in parallel. `.att` layers that name another predicate type are not fetched: skipping
-//!    can only deny.
-//!
-//! Each is one request, and each is made once however many containers, authorities, policies or reviews want it at that moment
-//! (*single flight*). What is kept afterwards is bytes, never a conclusion: listings for a minute, blobs by digest until they are
-//! pushed out. An error is handed to everybody who waits for it and is never kept.
+//! Each document is one request, and each is made once however many containers, authorities, policies or reviews want it at that moment
+//! (*single flight*). What is kept afterwards is bytes, never a conclusion: listings for a minute, documents by digest until they are
+//! pushed out, and the place where a repository had evidence last. An error is handed to everybody who waits for it and is never kept.
 
 pub mod keychain;
-pub mod listing;
+mod listing;
+mod places;
 pub mod registry;
+pub mod search;
+mod wanted;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::future::{BoxFuture, try_join_all};
-use tokio::sync::Semaphore;
+use futures::future::BoxFuture;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-use crate::evidence::{Candidate, EvidenceLayer, Format, attestation, simple_signing};
+use crate::evidence::{
+    Candidate, EvidenceLayer, Format, Referrer, attestation, bundle, simple_signing,
+};
 use crate::image::{Digest, ImageReference, Repository};
 use crate::limits::Limits;
 use crate::workload::PullScope;
 
 pub use keychain::{Credential, Keychain, KeychainEntry, KeychainId};
 pub use registry::{
-    Access, BlobReference, FetchError, FetchedManifest, ManifestReference, Registry,
+    Access, BlobReference, FetchError, FetchedManifest, FetchedReferrers, ManifestReference,
+    PageToken, ReferrersPage, Registry,
 };
+pub use search::{Gathered, Search, Sought};
+pub use wanted::WantedEvidence;
 
 use listing::Listings;
+use places::Places;
 
 /// Which credentials a workload's images are fetched with.
 pub trait Credentials: Send + Sync {
@@ -48,31 +55,12 @@ pub trait Credentials: Send + Sync {
     ) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>>;
 }
 
-/// What is wanted of the evidence about an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WantedEvidence {
-    /// Signatures.
-    Signatures,
-    /// Attestations of these predicate types (URIs).
-    Attestations(Vec<String>),
-}
-
-/// What was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gathered {
-    /// Everything that may be what is wanted.
-    pub candidates: Vec<Candidate>,
-    /// Predicate types that layers claimed and that were not wanted, so that the answer can name them.
-    pub passed_over: Vec<String>,
-    /// Where it was looked.
-    pub looked: Vec<Format>,
-}
-
 /// Fetches evidence, each piece once.
 pub struct Gatherer {
     registry: Arc<dyn Registry>,
     listings: Listings,
-    /// Bytes of evidence by their digest, weighed in bytes. Which digests may be asked for is decided by a listing, and listings
+    places: Places,
+    /// Bytes of evidence, and of the manifests that refer to it, by their digest, weighed in bytes. Which digests may be asked for is decided by a listing, and listings
     /// are kept apart by credentials.
     blobs: moka::future::Cache<Digest, Bytes>,
     /// Evidence being fetched, in KiB.
@@ -93,7 +81,8 @@ impl Gatherer {
             })
             .build();
         Self {
-            listings: Listings::new(Arc::clone(&registry)),
+            listings: Listings::new(Arc::clone(&registry), limits),
+            places: Places::new(),
             registry,
             blobs,
             in_flight: Semaphore::new(kib(limits.in_flight.evidence_bytes)),
@@ -114,47 +103,45 @@ impl Gatherer {
         within(access, reference.repository(), answer).await
     }
 
-    /// Everything under the image's `.sig` or `.att` tag that may be what is wanted.
-    pub async fn evidence(
+    /// A search for evidence. Nothing is asked before its first step.
+    pub fn search<'a>(&'a self, sought: Sought<'a>, access: &'a Access) -> Search<'a> {
+        Search::new(self, sought, access, self.places.known(sought))
+    }
+
+    /// The bytes of a manifest that refers to an image.
+    async fn referring(
         &self,
         repository: &Repository,
-        tag_prefix: &str,
-        image: &Digest,
-        wanted: &WantedEvidence,
+        referrer: &Referrer,
         access: &Access,
-    ) -> Result<Gathered, FetchError> {
-        let format = wanted.format();
-        let tag = image
-            .tag_with_suffix(tag_prefix, format.tag_suffix())
-            .map_err(|e| FetchError::Malformed {
-                registry: repository.registry().to_owned(),
-                what: format!("the tag of {format} with the prefix {tag_prefix:?}"),
-                detail: e.to_string(),
-            })?;
-        let listed = within(
-            access,
-            repository,
-            self.listings.layers(format, repository, &tag, access),
-        )
-        .await?;
-        let (layers, passed_over) = wanted.pick(&listed);
-        if layers.len() > self.limits.evidence.candidates {
-            let what = format!("{format} layers of {repository}@{image}");
-            return Err(FetchError::TooMany {
-                what,
-                found: layers.len(),
-                limit: self.limits.evidence.candidates,
-            });
-        }
-        let fetched = layers
-            .iter()
-            .map(|layer| self.candidate(repository, layer, access));
-        let candidates = within(access, repository, try_join_all(fetched)).await?;
-        Ok(Gathered {
-            candidates,
-            passed_over,
-            looked: vec![format],
+    ) -> Result<Bytes, FetchError> {
+        shared(access, || {
+            self.blobs.try_get_with(
+                referrer.digest.clone(),
+                self.fetch_referring(repository, referrer, access),
+            )
         })
+        .await
+    }
+
+    async fn fetch_referring(
+        &self,
+        repository: &Repository,
+        referrer: &Referrer,
+        access: &Access,
+    ) -> Result<Bytes, FetchError> {
+        let what = || format!("manifest {} of {repository}", referrer.digest);
+        let limit = self.limits.registry.manifest_bytes;
+        let _held = self.hold(referrer.size, limit, what).await?;
+        let reference = ManifestReference::Digest(referrer.digest.clone());
+        let found = self
+            .registry
+            .manifest(repository, &reference, access)
+            .await?;
+        found.map_or_else(
+            || Err(lost(repository, what())),
+            |manifest| Ok(manifest.bytes),
+        )
     }
 
     async fn candidate(
@@ -164,13 +151,22 @@ impl Gatherer {
         access: &Access,
     ) -> Result<Candidate, FetchError> {
         let limit = match layer.format {
-            Format::SignatureTag => self.limits.evidence.signature_payload_bytes,
-            Format::AttestationTag => self.limits.evidence.attestation_bytes,
+            Format::SignatureTag | Format::SignatureReferrer => {
+                self.limits.evidence.signature_payload_bytes
+            }
+            Format::AttestationTag | Format::AttestationReferrer | Format::Bundle => {
+                self.limits.evidence.attestation_bytes
+            }
         };
         let bytes = self.blob(repository, layer, limit, access).await?;
         Ok(match layer.format {
-            Format::SignatureTag => simple_signing::decode(layer, bytes),
-            Format::AttestationTag => attestation::decode(layer, &bytes),
+            Format::SignatureTag | Format::SignatureReferrer => {
+                simple_signing::decode(layer, bytes)
+            }
+            Format::AttestationTag | Format::AttestationReferrer => {
+                attestation::decode(layer, &bytes)
+            }
+            Format::Bundle => bundle::decode(layer, &bytes),
         })
     }
 
@@ -202,7 +198,19 @@ impl Gatherer {
         access: &Access,
     ) -> Result<Bytes, FetchError> {
         let what = || format!("blob {} of {repository}", blob.digest);
-        let size = usize::try_from(blob.size).unwrap_or(usize::MAX);
+        let _held = self.hold(blob.size, limit, what).await?;
+        let found = self.registry.blob(repository, blob, limit, access).await?;
+        found.ok_or_else(|| lost(repository, what()))
+    }
+
+    /// Room for a document of this claimed size, until it is fetched.
+    async fn hold(
+        &self,
+        size: u64,
+        limit: usize,
+        what: impl Fn() -> String,
+    ) -> Result<SemaphorePermit<'_>, FetchError> {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
         if size > limit {
             return Err(FetchError::TooLarge {
                 what: what(),
@@ -213,46 +221,16 @@ impl Gatherer {
         let closed = |_| FetchError::Overloaded {
             what: "evidence in flight".to_owned(),
         };
-        let _held = self.in_flight.acquire_many(permits).await.map_err(closed)?;
-        match self.registry.blob(repository, blob, limit, access).await? {
-            Some(bytes) => Ok(bytes),
-            // Its manifest lists it: a registry that cannot show it has lost something, which is not the same as absence.
-            None => Err(FetchError::Malformed {
-                registry: repository.registry().to_owned(),
-                what: what(),
-                detail: "its manifest lists it, and it is not there".to_owned(),
-            }),
-        }
+        self.in_flight.acquire_many(permits).await.map_err(closed)
     }
 }
 
-// === impl WantedEvidence ===
-
-impl WantedEvidence {
-    fn format(&self) -> Format {
-        match self {
-            Self::Signatures => Format::SignatureTag,
-            Self::Attestations(_) => Format::AttestationTag,
-        }
-    }
-
-    /// The layers to fetch, and the predicate types of those that are not.
-    fn pick<'a>(&self, layers: &'a [EvidenceLayer]) -> (Vec<&'a EvidenceLayer>, Vec<String>) {
-        let Self::Attestations(types) = self else {
-            return (layers.iter().collect(), Vec::new());
-        };
-        let (mut picked, mut passed_over) = (Vec::new(), Vec::new());
-        for layer in layers {
-            match layer.claimed_predicate_type() {
-                Some(claimed) if !types.iter().any(|wanted| wanted == claimed) => {
-                    passed_over.push(claimed.to_owned());
-                }
-                _ => picked.push(layer),
-            }
-        }
-        passed_over.sort();
-        passed_over.dedup();
-        (picked, passed_over)
+/// A list names it: a registry that cannot show it has lost something, which is not the same as absence.
+fn lost(repository: &Repository, what: String) -> FetchError {
+    FetchError::Malformed {
+        registry: repository.registry().to_owned(),
+        what,
+        detail: "a manifest or index lists it, and it is not there".to_owned(),
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ParsedPublicKey};
 use sha2::{Digest as _, Sha256};
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
+
+use crate::image::{Algorithm, Digest};
 
 /// `id-ecPublicKey`, RFC 5480.
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -118,6 +121,13 @@ impl PublicKey {
     /// Whether `signature` (ASN.1 DER) is this key's over `message`.
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.key.verify_sig(message, signature).is_ok()
+    }
+
+    /// Whether `signature` (ASN.1 DER) is this key's over the bytes that have this SHA-256. Another hash is never what was signed.
+    pub(super) fn verifies_digest(&self, message: &Digest, signature: &[u8]) -> bool {
+        message.algorithm() == Algorithm::Sha256
+            && digest::Digest::import_less_safe(message.as_bytes(), &digest::SHA256)
+                .is_ok_and(|digest| self.key.verify_digest_sig(&digest, signature).is_ok())
     }
 }
 
