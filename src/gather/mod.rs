@@ -138,10 +138,10 @@ impl Gatherer {
             .registry
             .manifest(repository, &reference, access)
             .await?;
-        found.map_or_else(
-            || Err(lost(repository, what())),
-            |manifest| Ok(manifest.bytes),
-        )
+        match found {
+            Some(manifest) => Ok(manifest.bytes),
+            None => Err(lost(repository, what())),
+        }
     }
 
     async fn candidate(

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use vouchsafe::adapters::oci::{OciRegistry, OciSettings};
 use vouchsafe::decide::{Judge, Snapshot};
-use vouchsafe::demo::registry::{Store, image};
+use vouchsafe::demo::registry::{IMAGE_INDEX, IMAGE_MANIFEST, Store, image};
 use vouchsafe::demo::signer::{
-    BundleOptions, SLSA_PROVENANCE_V02, SigningKey, attach_bundle_attestation,
-    attach_bundle_signature, attach_document, slsa_v02,
+    BundleOptions, ReferrerOptions, Referring, SLSA_PROVENANCE_V02, SigningKey,
+    attach_bundle_attestation, attach_bundle_signature, attach_document, slsa_v02,
 };
 use vouchsafe::gather::{Credentials, FetchError, Gatherer, Keychain};
 use vouchsafe::image::Digest;
@@ -101,18 +101,51 @@ impl Stage {
 
     /// Documents of other kinds, all different.
     pub(crate) fn litter(&self, artifact_type: &str, count: usize) {
-        for number in 0..count {
-            let document = format!("{artifact_type} {number}");
+        let (store, options) = (self.store(), ReferrerOptions::default());
+        // An index under the fallback tag is written once for all of them.
+        let api = store.serves_referrers();
+        store.serve_referrers(true);
+        let attach = |number: usize| {
+            let document = format!("{artifact_type} {number}").into_bytes();
             attach_document(
-                self.store(),
+                store,
                 REPOSITORY,
                 &self.image,
                 artifact_type,
-                document.as_bytes(),
-                &vouchsafe::demo::signer::ReferrerOptions::default(),
+                &document,
+                &options,
             )
-            .unwrap();
+            .unwrap()
+        };
+        let attached: Vec<Referring> = (0..count).map(attach).collect();
+        store.serve_referrers(api);
+        if !api {
+            self.list_under_fallback_tag(artifact_type, &attached);
         }
+    }
+
+    fn list_under_fallback_tag(&self, artifact_type: &str, attached: &[Referring]) {
+        let tag = self.image.tag_with_suffix("", "").unwrap();
+        let index = self.store().manifest(REPOSITORY, tag.as_str());
+        let mut index: Value = index.map_or_else(
+            || json!({"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": []}),
+            |index| serde_json::from_slice(&index.bytes).unwrap(),
+        );
+        let entries = attached.iter().map(|referring| {
+            json!({
+                "mediaType": IMAGE_MANIFEST,
+                "size": 1,
+                "digest": referring.manifest,
+                "artifactType": artifact_type,
+            })
+        });
+        index["manifests"].as_array_mut().unwrap().extend(entries);
+        self.store().push_manifest(
+            REPOSITORY,
+            Some(tag.as_str()),
+            IMAGE_INDEX,
+            index.to_string(),
+        );
     }
 
     // --- what is asked ---
