@@ -1,6 +1,6 @@
 //! Command line and environment: what a user types ([`clap`] types, flat) and what the program needs (typed, validated).
 //!
-//! Every flag has an environment variable `VOUCHSAFE_<FLAG>`.
+//! Every setting has an environment variable `VOUCHSAFE_<FLAG>`; what is asked of one run alone (`-f`, `--output`) has none.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::verdict::NoMatchPolicy;
 /// What `serve` and `verify` share: the policies, and how images are judged.
 #[derive(Args, Clone, Debug)]
 pub struct JudgeArgs {
-    /// A file or folder with ClusterImagePolicy, Secret and ConfigMap documents (YAML or JSON). May be given again
+    /// A file or folder with ClusterImagePolicy documents and pull Secrets (YAML or JSON). May be given again
     #[arg(
         long,
         value_name = "PATH",
@@ -21,6 +21,15 @@ pub struct JudgeArgs {
         required = true
     )]
     pub policies: Vec<PathBuf>,
+
+    /// The namespace of Secrets that name none
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "cosign-system",
+        env = "VOUCHSAFE_NAMESPACE"
+    )]
+    pub namespace: String,
 
     /// What an image is answered that no policy matches
     #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_NO_MATCH_POLICY")]

@@ -36,6 +36,7 @@
 pub mod adapters;
 pub mod api;
 pub mod app;
+pub mod apply;
 pub mod cli;
 pub mod config;
 pub mod decide;

@@ -58,6 +58,10 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "apply",
+        &["api", "image", "policy", "verify", "predicate_policy"],
+    ),
+    (
         "explain",
         &[
             "verdict",
@@ -115,6 +119,7 @@ const PURE: &[&str] = &[
     "predicate_policy",
     "verdict",
     "policy",
+    "apply",
     "explain",
 ];
 

@@ -11,5 +11,7 @@
 mod over_tls;
 #[path = "webhook_server/router.rs"]
 mod router;
+#[path = "webhook_server/running.rs"]
+mod running;
 #[path = "webhook_server/stand_ins.rs"]
 mod stand_ins;

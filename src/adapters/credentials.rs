@@ -14,14 +14,17 @@ use crate::workload::PullScope;
 /// Credentials from files.
 pub struct FileCredentials {
     docker: DockerConfig,
+    /// The namespace of Secrets that name none.
+    namespace: String,
     secrets: ArcSwap<Vec<Secret>>,
 }
 
 impl FileCredentials {
     /// These credentials of our own, and no pull secrets yet.
-    pub fn new(docker: DockerConfig) -> Self {
+    pub fn new(docker: DockerConfig, namespace: String) -> Self {
         Self {
             docker,
+            namespace,
             secrets: ArcSwap::default(),
         }
     }
@@ -38,7 +41,12 @@ impl FileCredentials {
         let named = |name: &String| {
             let is_it = |secret: &&Secret| {
                 secret.metadata.name.as_ref() == Some(name)
-                    && secret.metadata.namespace.as_deref().unwrap_or("default") == scope.namespace
+                    && secret
+                        .metadata
+                        .namespace
+                        .as_ref()
+                        .unwrap_or(&self.namespace)
+                        == &scope.namespace
             };
             secrets
                 .iter()

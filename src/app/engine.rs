@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use k8s_openapi::api::core::v1::Secret;
 
 use crate::adapters::credentials::FileCredentials;
-use crate::adapters::files::Documents;
+use crate::adapters::files::{Documents, Origin};
 use crate::adapters::oci::{DockerConfig, OciRegistry, OciSettings, RequestObserver};
 use crate::config::JudgeArgs;
 use crate::decide::{Judge, Snapshot};
@@ -58,7 +58,7 @@ impl Engine {
         };
         let registry = OciRegistry::new(&settings).context("cannot set up the registry client")?;
         let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
-        let credentials = Arc::new(FileCredentials::new(docker));
+        let credentials = Arc::new(FileCredentials::new(docker, args.namespace.clone()));
         let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
         let judge = Judge::new(Gatherer::new(Arc::new(registry), limits), shared, limits);
         let no_match = args.no_match_policy.into();
@@ -75,11 +75,6 @@ impl Engine {
     /// The judge.
     pub fn judge(&self) -> &Judge {
         &self.judge
-    }
-
-    /// The credentials.
-    pub fn credentials(&self) -> &FileCredentials {
-        &self.credentials
     }
 
     /// What is in force now. Taken once per request.
@@ -104,6 +99,7 @@ impl Engine {
             .iter()
             .map(|secret| secret.value.clone())
             .collect();
+        // Credentials are not part of what is judged with: a request that is under way may see the new ones.
         self.credentials.replace(secrets);
         self.snapshot.store(Arc::new(snapshot(set, self.no_match)));
         Ok(broken)
@@ -124,4 +120,28 @@ fn broken(policy: &CompiledPolicy) -> Option<Broken> {
         name: policy.name.to_string(),
         problems: problems.iter().map(ToString::to_string).collect(),
     })
+}
+
+/// Documents that were read and mean nothing to this version, each in words: nobody shall believe that they are in force.
+pub fn unused(documents: &Documents) -> Vec<String> {
+    let line = |kind: &str, name: Option<&String>, origin: &Origin| {
+        let name = name.map_or("", String::as_str);
+        format!(
+            "{}: {kind} {name} is not used by this version",
+            origin.file.display()
+        )
+    };
+    let roots = documents
+        .trust_roots
+        .iter()
+        .map(|d| line("TrustRoot", d.value.metadata.name.as_ref(), &d.origin));
+    let maps = documents
+        .config_maps
+        .iter()
+        .map(|d| line("ConfigMap", d.value.metadata.name.as_ref(), &d.origin));
+    let namespaces = documents
+        .namespaces
+        .iter()
+        .map(|d| line("Namespace", d.value.metadata.name.as_ref(), &d.origin));
+    roots.chain(maps).chain(namespaces).collect()
 }

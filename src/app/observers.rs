@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::adapters::metrics::{Metrics, RegistryOutcome, RegistryRequest};
+use crate::adapters::metrics::Metrics;
 use crate::adapters::oci::{RequestClass, RequestObserver, RequestOutcome};
 use crate::explain::Answer;
 use crate::server::Observer;
@@ -19,22 +19,7 @@ pub(super) struct Reviews(pub(super) Arc<Metrics>);
 
 impl RequestObserver for Requests {
     fn exchanged(&self, class: RequestClass, outcome: RequestOutcome, _took: Duration) {
-        let request = match class {
-            RequestClass::ManifestHead => RegistryRequest::Head,
-            RequestClass::ManifestGet => RegistryRequest::Manifest,
-            RequestClass::BlobGet => RegistryRequest::Blob,
-            RequestClass::Referrers => RegistryRequest::Referrers,
-            RequestClass::Token => RegistryRequest::Token,
-        };
-        let outcome = match outcome {
-            RequestOutcome::Ok | RequestOutcome::Redirected => RegistryOutcome::Found,
-            RequestOutcome::Unauthorized => RegistryOutcome::Unauthorized,
-            RequestOutcome::NotFound => RegistryOutcome::NotFound,
-            RequestOutcome::Throttled => RegistryOutcome::Throttled,
-            RequestOutcome::Unexpected => RegistryOutcome::Malformed,
-            RequestOutcome::ServerError | RequestOutcome::Failed => RegistryOutcome::Unreachable,
-        };
-        self.0.registry_request(request, outcome);
+        self.0.registry_request(class, outcome);
     }
 }
 

@@ -11,18 +11,19 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::engine::{Broken, Engine};
+use super::engine::{self, Broken, Engine};
 use super::observers::{Requests, Reviews};
 use crate::adapters::certs::{self, CertificateFiles, ServingCertificate};
 use crate::adapters::files;
 use crate::adapters::metrics::Metrics;
 use crate::config::JudgeArgs;
+use crate::decide::Snapshot;
 use crate::explain::{self, Answer, Context, Enforcement, Tags};
 use crate::limits::Limits;
 use crate::server::{
     self, Bound, Readiness, Routes, ServeSettings, Tls, TlsVersion, Validate, admin,
 };
-use crate::verdict::{Reason, ReviewVerdict};
+use crate::verdict::Reason;
 use crate::workload::Request;
 
 /// What a webhook is made of.
@@ -98,6 +99,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     let engine = Arc::new(Engine::new(&settings.judge, &settings.limits, observer)?);
     let documents = files::load(&settings.judge.policies)?;
     let broken = engine.replace(&documents)?;
+    warn_unused(&documents);
     count(&metrics, &engine, &broken);
     policies_pending.ready();
 
@@ -210,9 +212,10 @@ fn reload(
     stop: CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
     let on_change = move |loaded: Result<files::Documents, files::LoadError>| {
-        let replaced = loaded
-            .map_err(anyhow::Error::from)
-            .and_then(|documents| engine.replace(&documents));
+        let replaced = loaded.map_err(anyhow::Error::from).and_then(|documents| {
+            warn_unused(&documents);
+            engine.replace(&documents)
+        });
         match replaced {
             Ok(broken) => {
                 count(&metrics, &engine, &broken);
@@ -234,6 +237,12 @@ fn reload(
         stop,
         on_change,
     )
+}
+
+fn warn_unused(documents: &files::Documents) {
+    for unused in engine::unused(documents) {
+        tracing::warn!("{unused}");
+    }
 }
 
 fn count(metrics: &Metrics, engine: &Engine, broken: &[Broken]) {
@@ -271,15 +280,15 @@ impl Running {
 // === impl Reviewer ===
 
 impl Reviewer {
-    fn answer(&self, uid: &str, verdict: &ReviewVerdict, trust_epoch: String) -> Answer {
-        let context = Context {
+    /// What an answer to this review says beside its verdict.
+    fn context<'a>(&'a self, uid: &'a str, snapshot: &Snapshot) -> Context<'a> {
+        Context {
             uid,
             footer: self.footer.as_deref(),
-            trust_epoch,
+            trust_epoch: snapshot.trust.epoch().to_string(),
             tags: Tags::MayMove,
             enforcement: Enforcement::Enforce,
-        };
-        explain::answer(verdict, &context)
+        }
     }
 }
 
@@ -295,30 +304,11 @@ impl Validate for Reviewer {
             for image in &verdict.images {
                 self.metrics.image_verdict(image.reason);
             }
-            tracing::info!(
-                uid = request.uid,
-                namespace = request.namespace,
-                kind = request.kind,
-                name = request.name,
-                dry_run = request.dry_run,
-                images = verdict.images.len(),
-                verdict = verdict.judgement.as_str(),
-                reason = verdict.reason.as_str(),
-                "judged"
-            );
-            self.answer(&request.uid, &verdict, snapshot.trust.epoch().to_string())
+            explain::answer(&verdict, &self.context(&request.uid, &snapshot))
         })
     }
 
     fn unjudged(&self, uid: &str, reason: Reason) -> Answer {
-        let epoch = self.engine.snapshot().trust.epoch().to_string();
-        let context = Context {
-            uid,
-            footer: self.footer.as_deref(),
-            trust_epoch: epoch,
-            tags: Tags::MayMove,
-            enforcement: Enforcement::Enforce,
-        };
-        explain::unjudged(reason, &context)
+        explain::unjudged(reason, &self.context(uid, &self.engine.snapshot()))
     }
 }

@@ -18,5 +18,5 @@ pub(super) fn run(args: &CompletionArgs) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "vouchsafe", &mut script);
     super::print(&String::from_utf8_lossy(&script))?;
-    Ok(Exit::Admit)
+    Ok(Exit::Success)
 }

@@ -7,5 +7,5 @@ pub(super) fn run() -> anyhow::Result<Exit> {
     for definition in api::crds() {
         super::print(&format!("---\n{}", serde_saphyr::to_string(&definition)?))?;
     }
-    Ok(Exit::Admit)
+    Ok(Exit::Success)
 }

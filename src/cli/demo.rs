@@ -4,6 +4,7 @@
 //! sent to it over HTTPS, as an API server would.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -57,8 +58,10 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     let serving = tokio::spawn(running.run(stop.clone().cancelled_owned()));
     let outcome = play(&stage).await;
+    if outcome.is_ok() {
+        print(&next(&stage, args.keep))?;
+    }
     if args.keep && outcome.is_ok() {
-        print("\nstill running; Ctrl-C ends it\n")?;
         tokio::signal::ctrl_c().await?;
     }
     stop.cancel();
@@ -92,17 +95,24 @@ async fn play(stage: &Stage) -> anyhow::Result<Exit> {
     }
     let all = cast::CAST.len();
     line(format!("\n{as_announced} of {all} as announced\n"))?;
-    line(format!(
-        "\nnext: vouchsafe demo --keep, and in another terminal\n      vouchsafe verify --policies {} {}/{}\n",
-        stage.policies,
-        stage.registry,
-        cast::CAST.first().map_or("", |part| part.image),
-    ))?;
     Ok(if as_announced == all {
-        Exit::Admit
+        Exit::Success
     } else {
         Exit::Deny
     })
+}
+
+/// What to try after the demo.
+fn next(stage: &Stage, keep: bool) -> String {
+    let image = cast::CAST.first().map_or("", |part| part.image);
+    if keep {
+        format!(
+            "\nnext: in another terminal, vouchsafe verify --policies {} {}/{image}\nregistry and webhook run until Ctrl-C\n",
+            stage.policies, stage.registry,
+        )
+    } else {
+        "\nnext: vouchsafe demo --keep leaves the registry running and says how to judge its images by hand\n".to_owned()
+    }
 }
 
 fn heading(part: &Part) -> String {
@@ -194,6 +204,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
     WebhookSettings {
         judge: JudgeArgs {
             policies: vec![policies.to_owned()],
+            namespace: "cosign-system".to_owned(),
             no_match_policy: NoMatch::Deny,
             insecure_registry: Vec::new(),
             registry_ca: None,
@@ -228,10 +239,17 @@ fn client(authority: &Path) -> anyhow::Result<reqwest::Client> {
 struct Folder(std::path::PathBuf);
 
 impl Folder {
+    /// A new folder that only its owner can read. One that is there already is not taken: somebody else may have made it.
     fn make() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("vouchsafe-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&path)
-            .with_context(|| format!("cannot make the folder {}", path.display()))?;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+        let name = format!(
+            "vouchsafe-demo-{}-{}",
+            std::process::id(),
+            now.subsec_nanos()
+        );
+        let path = std::env::temp_dir().join(name);
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
+        made.with_context(|| format!("cannot make the folder {}", path.display()))?;
         Ok(Self(path))
     }
 

@@ -35,10 +35,15 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Manifest> {
     }
     let documents: Vec<Value> = serde_saphyr::from_multiple(&text)
         .with_context(|| format!("the manifest {name} is not YAML"))?;
-    let mut manifest = Manifest::default();
+    let (mut manifest, mut empty) = (Manifest::default(), true);
     for (index, document) in documents.into_iter().enumerate() {
+        empty &= document.is_null();
         take(document, &mut manifest)
             .with_context(|| format!("document {} of {name}", index + 1))?;
+    }
+    // What writes into a pipe and fails leaves nothing behind; that must not pass as a manifest without images.
+    if empty {
+        bail!("the manifest {name} holds no object");
     }
     Ok(manifest)
 }
@@ -59,6 +64,10 @@ fn take(document: Value, manifest: &mut Manifest) -> anyhow::Result<()> {
         return items
             .iter()
             .try_for_each(|item| take(item.clone(), manifest));
+    }
+    // `kubectl` reads nothing else from a List; one that cannot be read may not be passed over.
+    if kind == "List" && document.get("items").is_some_and(|items| !items.is_null()) {
+        bail!("its items are not a list");
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
     if Kind::find(group, &kind).is_none() {

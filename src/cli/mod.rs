@@ -6,6 +6,7 @@
 mod completion;
 mod crds;
 mod demo;
+mod lint;
 mod manifest;
 mod progress;
 mod serve;
@@ -26,7 +27,7 @@ use clap::{Parser, Subcommand};
     arg_required_else_help = true
 )]
 #[command(
-    after_help = "Start here:\n  vouchsafe demo                                          see it work, nothing else needed\n  vouchsafe verify --policies policies/ IMAGE             judge an image on your desk\n  helm template . | vouchsafe verify -f - --policies p/   judge whole manifests"
+    after_help = "Start here:\n  vouchsafe demo                                          see it work, nothing else needed\n  vouchsafe verify --policies policies/ IMAGE             judge an image on your desk\n  vouchsafe lint policies/                                check policies before a cluster sees them\n  helm template . | vouchsafe verify -f - --policies p/   judge whole manifests"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -39,6 +40,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Judge images or whole manifests, and explain every step
     Verify(verify::VerifyArgs),
+    /// Check policies before a cluster sees them: what would be refused, and what is weaker than it looks
+    Lint(lint::LintArgs),
     /// See it work: an embedded registry, the real webhook, and what kubectl would show
     Demo(demo::DemoArgs),
     /// Print the custom resource definitions
@@ -50,8 +53,8 @@ enum Command {
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Everything was admitted.
-    Admit,
+    /// Nothing is wrong: what was judged is admitted.
+    Success,
     /// Something was denied.
     Deny,
     /// The command was not used as it can be, or a policy does not compile.
@@ -63,7 +66,7 @@ pub enum Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
-            Exit::Admit => 0,
+            Exit::Success => 0,
             Exit::Deny => 1,
             Exit::Usage => 2,
             Exit::Unknown => 3,
@@ -80,6 +83,7 @@ impl Cli {
         match self.command {
             Command::Serve(args) => serve::run(args).await,
             Command::Verify(args) => verify::run(args).await,
+            Command::Lint(args) => lint::run(&args),
             Command::Demo(args) => demo::run(args).await,
             Command::Crds => crds::run(),
             Command::Completion(args) => completion::run(&args),

@@ -166,7 +166,7 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
             }
         })
         .await?;
-    Ok(Exit::Admit)
+    Ok(Exit::Success)
 }
 
 fn settings(args: ServeArgs) -> WebhookSettings {

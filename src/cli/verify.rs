@@ -12,14 +12,12 @@ use super::manifest::{self, Manifest};
 use super::progress::Progress;
 use super::{Exit, colour_on_stdout, note, print};
 use crate::adapters::files;
-use crate::app::engine::{Broken, Engine};
+use crate::app::engine::{self, Broken, Engine};
 use crate::config::JudgeArgs;
 use crate::explain::{self, Style};
-use crate::gather::Credentials;
-use crate::image::ImageReference;
 use crate::limits::Limits;
 use crate::verdict::{AuthorityVerdict, ImageVerdict, Judgement, ReviewVerdict, fold_review};
-use crate::workload::{FieldPath, ImageUse, PullScope};
+use crate::workload::FieldPath;
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
@@ -65,6 +63,9 @@ pub(super) struct VerifyArgs {
     timeout: u64,
 }
 
+/// The longest name that is shown while it is judged, in bytes.
+const SHOWN: usize = 256;
+
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Output {
     /// A tree for people
@@ -85,7 +86,11 @@ enum FailOn {
 
 pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     let engine = Engine::new(&args.judge, &Limits::default(), Arc::new(()))?;
-    let broken = engine.replace(&files::load(&args.judge.policies)?)?;
+    let documents = files::load(&args.judge.policies)?;
+    for unused in engine::unused(&documents) {
+        note(&unused);
+    }
+    let broken = engine.replace(&documents)?;
     if !broken.is_empty() {
         bail!("{}", explain_broken(&broken));
     }
@@ -132,17 +137,19 @@ async fn judge(engine: &Engine, args: &VerifyArgs, manifests: Vec<Manifest>) -> 
     let objects: Vec<_> = manifests
         .into_iter()
         .flat_map(|manifest| {
-            if manifest.others > 0 {
-                note(&format!(
-                    "{} objects of kinds that run no images were passed over",
-                    manifest.others
-                ));
+            match manifest.others {
+                0 => {}
+                1 => note("1 object of a kind that runs no images was passed over"),
+                others => note(&format!(
+                    "{others} objects of kinds that run no images were passed over"
+                )),
             }
             manifest.objects
         })
         .collect();
     let several = objects.len() > 1;
     for (shown, request) in objects {
+        let shown = explain::printable(&shown, SHOWN);
         let _progress = Progress::start(format!("judging {shown}"));
         let verdict = engine
             .judge()
@@ -167,35 +174,13 @@ async fn on_the_command_line(
     if args.images.is_empty() {
         return Vec::new();
     }
-    let _progress = Progress::start(format!("judging {}", args.images.join(", ")));
-    let registries = args
-        .images
-        .iter()
-        .filter_map(|image| image.parse::<ImageReference>().ok());
-    let registries = registries
-        .map(|reference| reference.repository().registry().to_owned())
-        .collect();
-    let keychain = engine
-        .credentials()
-        .keychain(&PullScope::default(), &registries)
-        .await
-        .unwrap_or_default();
-    let uses = args
-        .images
-        .iter()
-        .map(|image| ImageUse {
-            field: FieldPath::new(""),
-            image: image.clone(),
-        })
-        .collect();
+    let shown = explain::printable(&args.images.join(", "), SHOWN);
+    let _progress = Progress::start(format!("judging {shown}"));
     let snapshot = engine.snapshot();
-    let mut verdict = engine
+    let verdict = engine
         .judge()
-        .images(uses, &snapshot, None, keychain, deadline)
+        .images(&args.images, &snapshot, deadline)
         .await;
-    for image in &mut verdict.images {
-        image.fields.clear();
-    }
     verdict.images
 }
 
@@ -217,14 +202,27 @@ fn show_input(verdict: &ReviewVerdict, authority: &str) -> anyhow::Result<Exit> 
             .flat_map(|image| &image.policies)
             .flat_map(|policy| &policy.authorities)
     };
+    let ended = exit(verdict, FailOn::Deny);
+    if ended != Exit::Success {
+        // Standard output is for the statements alone; why some are missing must not be.
+        let plain = Style {
+            color: false,
+            width: usize::MAX,
+        };
+        note(explain::tree(&verdict.images, plain).trim_end());
+    }
     let named: Vec<&AuthorityVerdict> = all().filter(|found| &*found.name == authority).collect();
     if named.is_empty() {
-        let mut names: Vec<&str> = all().map(|found| &*found.name).collect();
-        names.sort_unstable();
-        names.dedup();
+        // Before its authorities were asked an image may be denied, or not be judged: that says nothing about the name.
+        if ended != Exit::Success && all().next().is_none() {
+            return Ok(ended);
+        }
+        let mut others: Vec<&str> = all().map(|found| &*found.name).collect();
+        others.sort_unstable();
+        others.dedup();
         bail!(
             "no policy that matches has an authority {authority:?}; there are: {}",
-            names.join(", ")
+            others.join(", ")
         );
     }
     let inputs: Vec<&Arc<str>> = named.iter().flat_map(|found| &found.inputs).collect();
@@ -234,11 +232,29 @@ fn show_input(verdict: &ReviewVerdict, authority: &str) -> anyhow::Result<Exit> 
         ));
     }
     for input in inputs {
-        // Without its line breaks a statement is one line, and nothing else of it changes.
-        let value: Box<serde_json::value::RawValue> = serde_json::from_str(input)?;
-        print(&format!("{}\n", value.get().replace(['\n', '\r'], " ")))?;
+        print(&format!("{}\n", one_line(input)))?;
     }
-    Ok(exit(verdict, FailOn::Deny))
+    Ok(ended)
+}
+
+/// The statement on one line: its line breaks stand between its parts and mean nothing, and what could move a terminal's cursor can
+/// only stand inside of strings, where its escaped form means the same.
+fn one_line(json: &str) -> String {
+    let mut line = String::with_capacity(json.len());
+    for c in json.trim().chars() {
+        match c {
+            '\n' | '\r' | '\t' => line.push(' '),
+            '\u{7f}'..='\u{9f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' => {
+                line.extend([format!("\\u{:04x}", u32::from(c))]);
+            }
+            c => line.push(c),
+        }
+    }
+    line
 }
 
 fn exit(verdict: &ReviewVerdict, fail_on: FailOn) -> Exit {
@@ -246,7 +262,7 @@ fn exit(verdict: &ReviewVerdict, fail_on: FailOn) -> Exit {
         Judgement::Deny => Exit::Deny,
         Judgement::Unknown => Exit::Unknown,
         Judgement::Warn if fail_on == FailOn::Warn => Exit::Deny,
-        Judgement::Warn | Judgement::Admit => Exit::Admit,
+        Judgement::Warn | Judgement::Admit => Exit::Success,
     }
 }
 

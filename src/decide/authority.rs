@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::rego::Allowance;
 use super::{Judge, Scope, unavailable};
 use crate::image::PinnedImage;
 use crate::policy::{Authority, AuthorityKind, SignedBy, StaticAction, Wanted};
@@ -46,6 +47,7 @@ pub(super) async fn judge(
     judge: &Judge,
     authority: &Authority,
     image: &PinnedImage,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> (AuthorityVerdict, Found) {
     let (kind, wanted, admits_as, (answer, inputs)) = match &authority.kind {
@@ -57,7 +59,7 @@ pub(super) async fn judge(
         ),
         AuthorityKind::Signed(signed) => {
             let Requirement::Key(key) = &signed.requirement;
-            let answered = signed_by(judge, signed, image, scope).await;
+            let answered = signed_by(judge, signed, image, allowance, scope).await;
             (
                 verdict::AuthorityKind::Key,
                 Some(key.fingerprint()),
@@ -139,6 +141,7 @@ async fn signed_by(
     judge: &Judge,
     signed: &SignedBy,
     image: &PinnedImage,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> (Answer, Vec<Arc<str>>) {
     let answer = match &signed.wanted {
@@ -146,7 +149,7 @@ async fn signed_by(
             .await
             .map(|answer| (answer, Vec::new())),
         Wanted::Attestations(rules) => {
-            attestations::judge(judge, signed, rules, image, scope).await
+            attestations::judge(judge, signed, rules, image, allowance, scope).await
         }
     };
     answer.unwrap_or_else(|error| {

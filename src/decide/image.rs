@@ -9,7 +9,9 @@ use super::{Judge, Scope, policy, unavailable, unjudged};
 use crate::gather::FetchError;
 use crate::image::{Digest, ImageReference, PinnedImage};
 use crate::policy::{CompiledPolicy, Match};
-use crate::verdict::{Cause, ImageVerdict, Mode, Outcome, PolicyVerdict, Reason, fold_image};
+use crate::verdict::{
+    Cause, ImageVerdict, NoMatchPolicy, Outcome, PolicyVerdict, Reason, fold_image,
+};
 use crate::workload::FieldPath;
 
 /// Judges one image.
@@ -23,11 +25,13 @@ pub(super) async fn judge(
         Ok(pinned) => pinned,
         Err(error) => return unresolved(reference, fields, scope, &error),
     };
-    let matches = confirmed(judge, &reference, &pinned, scope).await;
-    let policies = matches
+    let (speaking, in_doubt) = confirmed(judge, &reference, &pinned, scope).await;
+    let judged = speaking
         .iter()
-        .map(|found| policy::judge(judge, &found.policy, &pinned, scope));
-    let policies = join_all(policies).await;
+        .map(|policy| policy::judge(judge, policy, &pinned, scope));
+    let mut policies = join_all(judged).await;
+    policies.extend(in_doubt);
+    policies.sort_by(|a, b| a.name.cmp(&b.name));
     let (judgement, reason) = fold_image(&policies, scope.snapshot.no_match);
     ImageVerdict {
         fields,
@@ -67,37 +71,46 @@ enum Unresolved {
     Unavailable(FetchError),
 }
 
-/// The policies that speak about an image, without those that match only by a tag which does not name this digest.
+/// The policies that speak about an image, without those that match only by a tag which does not name this digest. Where the
+/// registry could not be asked which digest the tag names, such policies could not judge.
 async fn confirmed(
     judge: &Judge,
     reference: &ImageReference,
     pinned: &PinnedImage,
     scope: &Scope<'_>,
-) -> Vec<Match> {
-    let mut matches = scope
-        .snapshot
-        .policies
-        .matching(&spelled_with(reference, pinned.digest()), scope.object);
+) -> (Vec<Arc<CompiledPolicy>>, Vec<PolicyVerdict>) {
+    let name = reference.with_digest(pinned.digest());
+    let matches = scope.snapshot.policies.matching(&name, scope.object);
     let written_together = reference.digest().is_some() && reference.tag().is_some();
-    if written_together && matches.iter().any(|found| found.needs_tag_confirmed) {
-        let named = judge.gatherer.resolve(reference, &scope.access).await;
-        // A tag that names something else, or cannot be asked for, gives no policy that may admit.
-        if !matches!(named, Ok(Some(digest)) if digest == *pinned.digest()) {
-            matches.retain(|found| !found.needs_tag_confirmed);
+    let (unconfirmed, mut certain): (Vec<Match>, Vec<Match>) = matches
+        .into_iter()
+        .partition(|found| written_together && found.needs_tag_confirmed);
+    let mut in_doubt = Vec::new();
+    if !unconfirmed.is_empty() {
+        match judge.gatherer.resolve(reference, &scope.access).await {
+            Ok(Some(digest)) if digest == *pinned.digest() => certain.extend(unconfirmed),
+            Ok(_) => {}
+            Err(error) => {
+                let reason = unavailable::reason(&error);
+                let unknown = |found: &Match| unknown(&found.policy, reason, error.to_string());
+                in_doubt = unconfirmed.iter().map(unknown).collect();
+            }
         }
     }
-    matches
+    let speaking = certain.into_iter().map(|found| found.policy).collect();
+    (speaking, in_doubt)
 }
 
-/// The reference as it would stand in a Pod pinned to this digest.
-fn spelled_with(reference: &ImageReference, digest: &Digest) -> ImageReference {
-    match reference.digest() {
-        Some(_) => reference.clone(),
-        // The spelling of a parsed reference with a digest behind it parses again, unless it becomes too long to be judged.
-        None => reference
-            .pinned_spelling(digest)
-            .parse()
-            .unwrap_or_else(|_| reference.clone()),
+/// A policy that could not judge, as a whole.
+fn unknown(policy: &CompiledPolicy, reason: Reason, detail: String) -> PolicyVerdict {
+    PolicyVerdict {
+        name: Arc::clone(&policy.name),
+        mode: policy.mode,
+        outcome: Outcome::Unknown,
+        reason,
+        cause: Some(Cause::Unavailable { detail }),
+        authorities: Vec::new(),
+        rego: None,
     }
 }
 
@@ -124,33 +137,24 @@ fn unresolved(
     };
     let written = reference.written().to_owned();
     let policies = possible(&reference, scope);
-    let unknown = |policy: &Arc<CompiledPolicy>| PolicyVerdict {
-        name: Arc::clone(&policy.name),
-        mode: policy.mode,
-        outcome: Outcome::Unknown,
-        reason,
-        cause: Some(Cause::Unavailable {
-            detail: detail.clone(),
-        }),
-        authorities: Vec::new(),
-        rego: None,
-    };
-    let verdicts: Vec<PolicyVerdict> = policies.iter().map(unknown).collect();
-    let unknown = unjudged(fields, &written, reason, detail);
-    // Which policies match can hang on a digest that is not known: then no setting for unmatched images applies.
-    let undecided = verdicts.iter().all(|policy| policy.mode == Mode::Warn)
-        && scope.snapshot.policies.names_digests();
-    let (judgement, reason) = if undecided {
-        (unknown.judgement, reason)
-    } else {
-        fold_image(&verdicts, scope.snapshot.no_match)
+    let verdicts: Vec<PolicyVerdict> = policies
+        .iter()
+        .map(|policy| unknown(policy, reason, detail.clone()))
+        .collect();
+    let blank = unjudged(fields, &written, reason, detail);
+    // Which policies match can hang on the digest that is not known. So a tag that was not resolved is never left to the setting
+    // for unmatched images, unless that denies it.
+    let no_match = scope.snapshot.no_match;
+    let (judgement, reason) = match (verdicts.is_empty(), no_match) {
+        (true, NoMatchPolicy::Allow | NoMatchPolicy::Warn) => (blank.judgement, reason),
+        _ => fold_image(&verdicts, no_match),
     };
     ImageVerdict {
         reference: Some(reference),
         policies: verdicts,
         judgement,
         reason,
-        ..unknown
+        ..blank
     }
 }
 
@@ -159,7 +163,7 @@ fn possible(reference: &ImageReference, scope: &Scope<'_>) -> Vec<Arc<CompiledPo
     let some_digest = Digest::sha256_of(b"a digest that is not known");
     let policies = &scope.snapshot.policies;
     let by_tag = policies.matching(reference, scope.object);
-    let by_digest = policies.matching(&spelled_with(reference, &some_digest), scope.object);
+    let by_digest = policies.matching(&reference.with_digest(&some_digest), scope.object);
     let named: BTreeMap<Arc<str>, Arc<CompiledPolicy>> = by_tag
         .into_iter()
         .chain(by_digest)

@@ -27,7 +27,7 @@ use futures::future::join_all;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use crate::gather::{Access, Credentials, Gatherer, Keychain};
+use crate::gather::{Access, Credentials, Gatherer};
 use crate::image::ImageReference;
 use crate::limits::Limits;
 use crate::policy::{ObjectFacts, PolicySet};
@@ -111,35 +111,58 @@ impl Judge {
             )]);
         }
         let object = facts(kind, request);
-        let scope = PullScope::of(kind, &request.object, &request.namespace);
-        let registries = registries(&uses, snapshot);
-        let keychain =
-            match timeout_at(deadline, self.credentials.keychain(&scope, &registries)).await {
-                Ok(Ok(keychain)) => keychain,
-                Ok(Err(error)) => return unavailable::review(&uses, &error),
-                Err(_) => return unavailable::deadline(&uses),
-            };
-        self.images(uses, snapshot, Some(&object), keychain, deadline)
+        let pull = PullScope::of(kind, &request.object, &request.namespace);
+        self.all(group(uses), snapshot, Some(&object), &pull, deadline)
             .await
     }
 
-    /// Judges images, each distinct one once.
-    ///
-    /// `object` is what `match[]` selects on; without one, policies that select objects do not match.
+    /// Judges images by their names, each distinct one once, as nobody's: policies that select objects do not match.
     pub async fn images(
         &self,
-        uses: Vec<ImageUse>,
+        images: &[String],
         snapshot: &Snapshot,
-        object: Option<&ObjectFacts>,
-        keychain: Arc<Keychain>,
         deadline: Instant,
     ) -> ReviewVerdict {
+        let mut named: Vec<(String, Vec<FieldPath>)> = Vec::new();
+        for image in images {
+            if !named.iter().any(|(known, _)| known == image) {
+                named.push((image.clone(), Vec::new()));
+            }
+        }
+        self.all(named, snapshot, None, &PullScope::default(), deadline)
+            .await
+    }
+
+    async fn all(
+        &self,
+        images: Vec<(String, Vec<FieldPath>)>,
+        snapshot: &Snapshot,
+        object: Option<&ObjectFacts>,
+        pull: &PullScope,
+        deadline: Instant,
+    ) -> ReviewVerdict {
+        let mut registries = registries_of(&images);
+        let limit = self.limits.review.registries;
+        if registries.len() > limit {
+            let detail = format!(
+                "images of {} registries at once, {limit} are asked",
+                registries.len()
+            );
+            return unavailable::all(images, Reason::LimitExceeded, &detail);
+        }
+        registries.extend(snapshot.policies.source_registries().map(str::to_owned));
+        let asked = self.credentials.keychain(pull, &registries);
+        let keychain = match timeout_at(deadline, asked).await {
+            Ok(Ok(keychain)) => keychain,
+            Ok(Err(error)) => return unavailable::review(images, &error),
+            Err(_) => return unavailable::deadline(images),
+        };
         let scope = Scope {
             snapshot,
             object,
             access: Access { keychain, deadline },
         };
-        let judged = group(uses)
+        let judged = images
             .into_iter()
             .map(|(written, fields)| self.image(written, fields, &scope));
         fold_review(join_all(judged).await)
@@ -198,16 +221,14 @@ fn unreadable(error: &MalformedWorkload) -> ImageVerdict {
     }
 }
 
-/// The registries that may be asked: those of the images, and those where policies keep evidence.
-fn registries(uses: &[ImageUse], snapshot: &Snapshot) -> BTreeSet<String> {
-    let references = uses
+/// The registries that the images are in.
+fn registries_of(images: &[(String, Vec<FieldPath>)]) -> BTreeSet<String> {
+    let references = images
         .iter()
-        .filter_map(|image| image.image.parse::<ImageReference>().ok());
-    let mut registries: BTreeSet<String> = references
-        .map(|r| r.repository().registry().to_owned())
-        .collect();
-    registries.extend(snapshot.policies.source_registries().map(str::to_owned));
-    registries
+        .filter_map(|(written, _)| written.parse::<ImageReference>().ok());
+    references
+        .map(|reference| reference.repository().registry().to_owned())
+        .collect()
 }
 
 fn facts(kind: &Kind, request: &Request) -> ObjectFacts {

@@ -43,11 +43,12 @@ async fn evaluate(
     image: &PinnedImage,
     scope: &Scope<'_>,
 ) -> PolicyVerdict {
+    let allowance = Allowance::of_one_policy();
     // All authorities run to their end: a policy over what they found must see all of it.
     let running = body
         .authorities
         .iter()
-        .map(|authority| authority::judge(judge, authority, image, scope));
+        .map(|authority| authority::judge(judge, authority, image, &allowance, scope));
     let (authorities, found): (Vec<_>, Vec<_>) = join_all(running).await.into_iter().unzip();
     let (outcome, reason, cause) = match (&body.program, authorities.is_empty()) {
         // No authorities, but a program: it decides alone.
@@ -65,7 +66,7 @@ async fn evaluate(
     };
     match &body.program {
         Some(program) if outcome == Outcome::Satisfied => {
-            over_authorities(judge, program, found, verdict, scope).await
+            over_authorities(judge, program, found, verdict, &allowance, scope).await
         }
         _ => verdict,
     }
@@ -77,6 +78,7 @@ async fn over_authorities(
     program: &Arc<Program>,
     found: Vec<Found>,
     verdict: PolicyVerdict,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> PolicyVerdict {
     let names = verdict
@@ -91,12 +93,7 @@ async fn over_authorities(
     let input = json!({ "authorityMatches": matches }).to_string();
     let answer = judge
         .rego
-        .evaluate(
-            program,
-            Arc::from(input),
-            &mut Allowance::of_one_policy(),
-            scope.access.deadline,
-        )
+        .evaluate(program, Arc::from(input), allowance, scope.access.deadline)
         .await;
     let decision = match answer {
         Ok(decision) => decision,

@@ -1,6 +1,7 @@
 //! The gate through which predicate policies run: off the async threads, as many at a time as there are cores, within time and memory.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -21,9 +22,9 @@ pub(super) struct RegoGate {
     input: Arc<Semaphore>,
 }
 
-/// What is left of the time of one policy.
+/// What is left of the time of one policy, for all its evaluations together, those that run side by side included.
 pub(super) struct Allowance {
-    left: Duration,
+    left_us: AtomicU64,
 }
 
 /// Why a program gave no answer.
@@ -35,8 +36,25 @@ pub(super) struct NoAnswer {
 impl Allowance {
     /// The whole time of one policy.
     pub(super) fn of_one_policy() -> Self {
-        Self { left: PER_POLICY }
+        Self {
+            left_us: AtomicU64::new(micros(PER_POLICY)),
+        }
     }
+
+    fn left(&self) -> Duration {
+        Duration::from_micros(self.left_us.load(Ordering::Relaxed))
+    }
+
+    fn spend(&self, time: Duration) {
+        let spent = |left: u64| Some(left.saturating_sub(micros(time)));
+        let _ = self
+            .left_us
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent);
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl RegoGate {
@@ -53,7 +71,7 @@ impl RegoGate {
         &self,
         program: &Arc<Program>,
         input: Arc<str>,
-        allowance: &mut Allowance,
+        allowance: &Allowance,
         deadline: Instant,
     ) -> Result<Decision, NoAnswer> {
         let permits = u32::try_from((input.len() >> 10).saturating_add(1)).unwrap_or(u32::MAX);
@@ -70,16 +88,28 @@ impl RegoGate {
             });
         };
         let mut budget = Budget::default();
-        budget.evaluation = budget.evaluation.min(allowance.left);
+        budget.evaluation = budget.evaluation.min(allowance.left());
+        if budget.evaluation.is_zero() {
+            let detail =
+                format!("the policy took longer than {PER_POLICY:?} for all its evaluations");
+            return Err(NoAnswer {
+                reason: Reason::PolicyBudget,
+                detail,
+            });
+        }
         let program = Arc::clone(program);
-        let started = Instant::now();
         let run = tokio::task::spawn_blocking(move || {
             let _held = (memory, slot);
-            program.evaluate(&input, &budget)
+            let started = Instant::now();
+            (program.evaluate(&input, &budget), started.elapsed())
         });
         // A run that its own timer cannot interrupt is left behind: it keeps its slot, and this request is answered.
-        let answer = timeout_at(deadline, run).await;
-        allowance.left = allowance.left.saturating_sub(started.elapsed());
+        let answer = timeout_at(deadline, run).await.map(|ended| {
+            ended.map(|(decision, took)| {
+                allowance.spend(took);
+                decision
+            })
+        });
         match answer {
             Ok(Ok(Ok(decision))) => Ok(decision),
             Ok(Ok(Err(error))) => Err(NoAnswer {
@@ -102,9 +132,11 @@ impl RegoGate {
 
 fn reason(error: &EvalError) -> Reason {
     match error {
-        _ if error.is_budget() => Reason::PolicyBudget,
+        EvalError::Time { .. }
+        | EvalError::OutputTooLarge { .. }
+        | EvalError::InputTooLarge { .. }
+        | EvalError::Builtin { .. } => Reason::PolicyBudget,
         EvalError::Policy { .. } => Reason::PolicyInvalid,
-        EvalError::Input { .. } => Reason::LimitExceeded,
-        _ => Reason::Internal,
+        EvalError::Input { .. } | EvalError::Internal { .. } => Reason::Internal,
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::gather::FetchError;
 use crate::verdict::{Cause, ImageVerdict, Reason, ReviewVerdict, fold_review};
-use crate::workload::ImageUse;
+use crate::workload::FieldPath;
 
-use super::{group, unjudged};
+use super::unjudged;
 
 /// The reason that a failure to fetch stands for.
 pub(super) fn reason(error: &FetchError) -> Reason {
@@ -28,22 +28,27 @@ pub(super) fn cause(error: &FetchError) -> Cause {
 }
 
 /// Nothing in the request could be judged, for this one reason.
-pub(super) fn review(uses: &[ImageUse], error: &FetchError) -> ReviewVerdict {
-    all(uses, reason(error), &error.to_string())
+pub(super) fn review(images: Vec<(String, Vec<FieldPath>)>, error: &FetchError) -> ReviewVerdict {
+    all(images, reason(error), &error.to_string())
 }
 
 /// The time was over before anything could be judged.
-pub(super) fn deadline(uses: &[ImageUse]) -> ReviewVerdict {
+pub(super) fn deadline(images: Vec<(String, Vec<FieldPath>)>) -> ReviewVerdict {
     all(
-        uses,
+        images,
         Reason::Deadline,
         "the time for this request was over before its credentials were read",
     )
 }
 
-fn all(uses: &[ImageUse], reason: Reason, detail: &str) -> ReviewVerdict {
+/// Nothing in the request could be judged, for this reason.
+pub(super) fn all(
+    images: Vec<(String, Vec<FieldPath>)>,
+    reason: Reason,
+    detail: &str,
+) -> ReviewVerdict {
     let verdict = |(written, fields): (String, _)| -> ImageVerdict {
         unjudged(fields, &written, reason, detail.to_owned())
     };
-    fold_review(group(uses.to_vec()).into_iter().map(verdict).collect())
+    fold_review(images.into_iter().map(verdict).collect())
 }

@@ -8,10 +8,12 @@ use serde_json::Value;
 use sigstore_types::DsseEnvelope;
 
 use super::{Candidate, DecodeError, Evidence, EvidenceLayer};
-use crate::limits::json::parse_strict;
+use crate::limits::json::{brief, parse_small};
 
 /// Nesting of an envelope: the statement is inside, as base64.
 const DEPTH: usize = 8;
+/// Values in an envelope. Real ones have seven; a stranger may have written this one.
+const VALUES: usize = 4_096;
 
 /// An envelope that was not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,18 +43,15 @@ impl Envelope {
     /// # Errors
     /// Not JSON, duplicate keys, not base64, or not exactly one signature.
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let value = parse_strict(bytes, DEPTH).map_err(|e| DecodeError::Envelope {
-            detail: e.to_string(),
-        })?;
+        let value = parse_small(bytes, DEPTH, VALUES)
+            .map_err(|e| DecodeError::Envelope { detail: brief(&e) })?;
         Self::from_json(value)
     }
 
-    /// Reads an envelope from JSON in which no key stands twice.
+    /// Reads an envelope from JSON that is within bounds, and in which no key stands twice.
     pub(super) fn from_json(value: Value) -> Result<Self, DecodeError> {
-        let envelope: DsseEnvelope =
-            serde_json::from_value(value).map_err(|e| DecodeError::Envelope {
-                detail: e.to_string(),
-            })?;
+        let envelope: DsseEnvelope = serde_json::from_value(value)
+            .map_err(|e| DecodeError::Envelope { detail: brief(&e) })?;
         Ok(Self {
             payload_type: envelope.payload_type,
             payload: Bytes::from(envelope.payload.into_bytes()),

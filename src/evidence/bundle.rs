@@ -5,6 +5,7 @@
 //! document too (a key's hint, a certificate), and it is not believed: the policy names the key. Log entries and timestamps are not
 //! read here, so one that nobody asked for is no reason to refuse a bundle.
 
+use std::fmt;
 use std::str::FromStr as _;
 
 use serde::Deserialize;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use sigstore_types::{MediaType, MessageSignature as WireMessage};
 
 use super::{Candidate, DecodeError, Envelope, Evidence, EvidenceLayer};
-use crate::limits::json::parse_strict;
+use crate::limits::json::{brief, parse_small};
 
 /// The predicate type with which cosign says *this is a signature of an image*. A bundle with another one is an attestation.
 pub const IMAGE_SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -25,6 +26,8 @@ const FAMILY: &str = "application/vnd.dev.sigstore.bundle";
 
 /// Nesting of a bundle. Real ones need six levels; the statement is inside as base64.
 const DEPTH: usize = 32;
+/// Values in a bundle. Real ones have some tens; a log entry's proof has one for each doubling of the log.
+const VALUES: usize = 4_096;
 
 /// A bundle that was not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +88,7 @@ impl Bundle {
     /// [`DecodeError::Bundle`] or [`DecodeError::Envelope`]: not JSON, duplicate keys, an unknown version, more or less than one
     /// content or one kind of material, not base64, not exactly one signature.
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let value = parse_strict(bytes, DEPTH).map_err(|e| malformed(&e))?;
+        let value = parse_small(bytes, DEPTH, VALUES).map_err(|e| malformed(&e))?;
         let wire: Wire = serde_json::from_value(value).map_err(|e| malformed(&e))?;
         MediaType::from_str(&wire.media_type).map_err(|e| malformed(&e))?;
         let materials = wire.verification_material.kinds();
@@ -141,9 +144,9 @@ impl WireMaterial {
     }
 }
 
-fn malformed(detail: &impl ToString) -> DecodeError {
+fn malformed(detail: &impl fmt::Display) -> DecodeError {
     DecodeError::Bundle {
-        detail: detail.to_string(),
+        detail: brief(detail),
     }
 }
 

@@ -9,7 +9,7 @@ use oci_spec::image::ImageManifest;
 
 use super::{Format, bundle};
 use crate::image::Digest;
-use crate::limits::json::parse_strict;
+use crate::limits::json::{brief, parse_small};
 
 /// The annotation with which cosign and Tekton Chains say which predicate a `.att` layer carries.
 const PREDICATE_TYPE: &str = "predicateType";
@@ -27,6 +27,8 @@ const DSSE_ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
 
 /// Nesting of a manifest. Real ones need five levels.
 const DEPTH: usize = 32;
+/// Values in a manifest. Real ones need ten for each layer.
+const VALUES: usize = 100_000;
 
 /// One layer that holds evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,9 +103,9 @@ fn layers(
     format: impl Fn(&str) -> Option<Format>,
 ) -> Result<(Vec<EvidenceLayer>, Annotations), MalformedManifest> {
     let malformed = |detail: String| MalformedManifest { detail };
-    let value = parse_strict(manifest, DEPTH).map_err(|e| malformed(e.to_string()))?;
+    let value = parse_small(manifest, DEPTH, VALUES).map_err(|e| malformed(brief(&e)))?;
     let manifest: ImageManifest =
-        serde_json::from_value(value).map_err(|e| malformed(e.to_string()))?;
+        serde_json::from_value(value).map_err(|e| malformed(brief(&e)))?;
     let mut found = Vec::new();
     for layer in manifest.layers() {
         let Some(format) = format(layer.media_type().as_ref()) else {
@@ -125,6 +127,15 @@ fn layers(
 }
 
 impl EvidenceLayer {
+    /// About how much memory it takes, in bytes.
+    pub fn weight(&self) -> usize {
+        const FIXED: usize = 256;
+        let text = self.annotations.iter();
+        let text =
+            text.map(|(key, value)| FIXED.saturating_add(key.len()).saturating_add(value.len()));
+        text.fold(FIXED, usize::saturating_add)
+    }
+
     /// What it is said to carry.
     pub fn claims(&self) -> Claims {
         let said = |name: &str| self.annotations.get(name).filter(|said| !said.is_empty());

@@ -15,10 +15,12 @@ use super::manifest::{
     BUNDLE_CONTENT, BUNDLE_PREDICATE_TYPE, Claims, MESSAGE_SIGNATURE, MalformedManifest,
 };
 use crate::image::Digest;
-use crate::limits::json::parse_strict;
+use crate::limits::json::{brief, parse_small};
 
 /// Nesting of an index. Real ones need four levels.
 const DEPTH: usize = 32;
+/// Values in an index. Real ones need ten for each entry.
+const VALUES: usize = 100_000;
 
 /// The artifact type of a simple-signing manifest that refers to its image, as cosign 2 writes it on request.
 const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
@@ -94,7 +96,7 @@ impl Referrers {
     /// Not JSON, duplicate keys, or not an index: a document that could be read as a manifest too (CVE-2021-41190, T-50) is none.
     pub fn parse(index: &[u8]) -> Result<Self, MalformedManifest> {
         let malformed = |detail: String| MalformedManifest { detail };
-        let document = parse_strict(index, DEPTH).map_err(|e| malformed(e.to_string()))?;
+        let document = parse_small(index, DEPTH, VALUES).map_err(|e| malformed(brief(&e)))?;
         let Value::Object(mut document) = document else {
             return Err(malformed("not an index".to_owned()));
         };
@@ -117,6 +119,13 @@ impl Referrers {
 // === impl Referrer ===
 
 impl Referrer {
+    /// About how much memory it takes, in bytes.
+    pub fn weight(&self) -> usize {
+        const FIXED: usize = 256;
+        let text = self.claims.predicate_type.as_ref();
+        text.map_or(FIXED, |text| FIXED.saturating_add(text.len()))
+    }
+
     fn read(entry: Value) -> Option<Self> {
         let wire: Wire = serde_json::from_value(entry).ok()?;
         if !MANIFESTS.contains(&wire.media_type.as_str()) {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Candidate, DecodeError, Evidence, EvidenceLayer};
-use crate::limits::json::parse_strict;
+use crate::limits::json::{brief, parse_strict};
 
 /// The annotation that carries the signature.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
@@ -60,9 +60,7 @@ fn signature_of(layer: &EvidenceLayer) -> Result<Vec<u8>, DecodeError> {
         })?;
     STANDARD
         .decode(encoded)
-        .map_err(|e| DecodeError::SignatureEncoding {
-            detail: e.to_string(),
-        })
+        .map_err(|e| DecodeError::SignatureEncoding { detail: brief(&e) })
 }
 
 // === impl Claim ===
@@ -101,8 +99,8 @@ impl Claim {
     /// # Errors
     /// What is wrong with it, in words.
     pub fn parse(payload: &[u8], depth: usize) -> Result<Self, String> {
-        let value = parse_strict(payload, depth).map_err(|e| e.to_string())?;
-        let wire: WirePayload = serde_json::from_value(value).map_err(|e| e.to_string())?;
+        let value = parse_strict(payload, depth).map_err(|e| brief(&e))?;
+        let wire: WirePayload = serde_json::from_value(value).map_err(|e| brief(&e))?;
         Ok(Self {
             kind: wire.critical.kind,
             manifest_digest: wire.critical.image.docker_manifest_digest,

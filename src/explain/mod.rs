@@ -31,12 +31,18 @@ use std::collections::BTreeMap;
 
 use crate::verdict::{Judgement, Reason, ReviewVerdict};
 
+pub use printable::line as printable_line;
 pub use report::{
     AuthorityReport, EvidenceReport, ImageReport, PolicyReport, RegoReport, SCHEMA, SignerReport,
     VerifyReport, report, report_schema,
 };
 pub use tree::{Style, tree};
 pub use warnings::warnings;
+
+/// Text that somebody else chose, on one line of at most `max` bytes, with nothing in it that moves a cursor or hides what follows.
+pub fn printable(text: &str, max: usize) -> String {
+    printable::line(text, max)
+}
 
 /// What an answer says beside the verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]

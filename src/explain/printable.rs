@@ -11,7 +11,7 @@ pub(super) const ELLIPSIS: &str = "…";
 ///
 /// Line breaks and tabs become one space. Other control characters, everything invisible, and what would open an HTML tag are
 /// written as `\u{1b}`: dashboards show these texts too.
-pub(super) fn line(text: &str, max: usize) -> String {
+pub fn line(text: &str, max: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(max));
     let mut characters = text.trim().chars().peekable();
     while let Some(c) = characters.next() {

@@ -22,8 +22,10 @@ use crate::limits::{EvidenceLimits, Limits};
 const FOUND: Duration = Duration::from_mins(1);
 /// How long "there is none" is used again: long enough for a storm of retries, short enough for *sign, then try again*.
 const ABSENT: Duration = Duration::from_secs(5);
-/// How many bytes all listings may take.
+/// What all listings that are kept may take, in bytes. One listing can be as large as a manifest may be.
 const BYTES: u64 = 32 << 20;
+/// What a listing takes beside its layers: its key.
+const ENTRY_BYTES: usize = 512;
 
 /// Everything that a listing depends on: where it was asked, for what, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -72,7 +74,7 @@ impl Listings {
             registry,
             kept: Cache::builder()
                 .max_capacity(BYTES)
-                .weigher(|_, listed: &Listed| u32::try_from(listed.weight()).unwrap_or(u32::MAX))
+                .weigher(weight)
                 .expire_after(Freshness)
                 .build(),
             limits: limits.evidence.clone(),
@@ -276,25 +278,22 @@ impl Listed {
             Self::Referrers(list) => list.as_ref().is_none_or(|list| list.referrers.is_empty()),
         }
     }
+}
 
-    /// About how many bytes it takes.
-    fn weight(&self) -> usize {
-        const EACH: usize = 256;
-        let texts: usize = match self {
-            Self::Layers(layers) => {
-                let annotations = layers.iter().flat_map(|layer| &layer.annotations);
-                let texts: usize = annotations.map(|(k, v)| k.len() + v.len() + EACH).sum();
-                texts + layers.len() * EACH
-            }
-            Self::Referrers(list) => {
-                let referrers = list.iter().flat_map(|list| &list.referrers);
-                referrers
-                    .map(|r| r.claims.predicate_type.as_ref().map_or(0, String::len) + EACH)
-                    .sum()
-            }
-        };
-        texts + EACH
-    }
+/// What a kept listing takes, in bytes.
+fn weight(_: &Key, listed: &Listed) -> u32 {
+    let weight = match listed {
+        Listed::Layers(layers) => layers
+            .iter()
+            .map(EvidenceLayer::weight)
+            .fold(ENTRY_BYTES, usize::saturating_add),
+        Listed::Referrers(list) => list
+            .iter()
+            .flat_map(|list| &list.referrers)
+            .map(Referrer::weight)
+            .fold(ENTRY_BYTES, usize::saturating_add),
+    };
+    u32::try_from(weight).unwrap_or(u32::MAX)
 }
 
 impl Expiry<Key, Listed> for Freshness {

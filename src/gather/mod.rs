@@ -19,11 +19,12 @@ pub mod search;
 mod wanted;
 
 use std::collections::BTreeSet;
+use std::iter;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::evidence::{
@@ -60,11 +61,11 @@ pub struct Gatherer {
     registry: Arc<dyn Registry>,
     listings: Listings,
     places: Places,
-    /// Bytes of evidence, and of the manifests that refer to it, by their digest, weighed in bytes. Which digests may be asked for is decided by a listing, and listings
-    /// are kept apart by credentials.
+    /// Bytes of evidence and of the manifests that hold it, by their digest, weighed in bytes. Which digests may be asked for is
+    /// decided by a listing, and listings are kept apart by credentials.
     blobs: moka::future::Cache<Digest, Bytes>,
-    /// Evidence being fetched, in KiB.
-    in_flight: Semaphore,
+    /// Evidence being fetched and looked at, in KiB.
+    in_flight: Arc<Semaphore>,
     limits: Limits,
 }
 
@@ -85,7 +86,7 @@ impl Gatherer {
             places: Places::new(),
             registry,
             blobs,
-            in_flight: Semaphore::new(kib(limits.in_flight.evidence_bytes)),
+            in_flight: Arc::new(Semaphore::new(kib(limits.in_flight.evidence_bytes))),
             limits: limits.clone(),
         }
     }
@@ -132,15 +133,63 @@ impl Gatherer {
     ) -> Result<Bytes, FetchError> {
         let what = || format!("manifest {} of {repository}", referrer.digest);
         let limit = self.limits.registry.manifest_bytes;
-        let _held = self.hold(referrer.size, limit, what).await?;
+        if usize::try_from(referrer.size).unwrap_or(usize::MAX) > limit {
+            let what = what();
+            return Err(FetchError::TooLarge { what, limit });
+        }
+        // What is claimed decides how many are fetched at a time, and what comes is held to the claim below.
+        let _room = self
+            .room(iter::once(referrer.size), repository, access)
+            .await?;
         let reference = ManifestReference::Digest(referrer.digest.clone());
         let found = self
             .registry
             .manifest(repository, &reference, access)
             .await?;
-        match found {
-            Some(manifest) => Ok(manifest.bytes),
-            None => Err(lost(repository, what())),
+        let bytes = found.ok_or_else(|| lost(repository, what()))?.bytes;
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > referrer.size {
+            return Err(FetchError::Malformed {
+                registry: repository.registry().to_owned(),
+                what: what(),
+                detail: format!("larger than the {} bytes that are claimed", referrer.size),
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// Room for documents of these claimed sizes at once, since they are held together: many that are each within their bound must not
+    /// be held beyond the one of the process.
+    async fn room(
+        &self,
+        sizes: impl Iterator<Item = u64>,
+        repository: &Repository,
+        access: &Access,
+    ) -> Result<OwnedSemaphorePermit, FetchError> {
+        let limit = self.limits.in_flight.evidence_bytes;
+        let size = usize::try_from(sizes.fold(0, u64::saturating_add)).unwrap_or(usize::MAX);
+        if size > limit {
+            let what = format!("evidence of {repository} that is looked at together");
+            return Err(FetchError::TooLarge { what, limit });
+        }
+        let permits = u32::try_from(kib(size)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.in_flight).acquire_many_owned(permits);
+        match timeout_at(access.deadline, room).await {
+            Ok(Ok(room)) => Ok(room),
+            Ok(Err(_)) | Err(_) => Err(FetchError::Overloaded {
+                what: "evidence in flight".to_owned(),
+            }),
+        }
+    }
+
+    /// The largest layer of this format that is read, in bytes.
+    fn limit(&self, format: Format) -> usize {
+        match format {
+            Format::SignatureTag | Format::SignatureReferrer => {
+                self.limits.evidence.signature_payload_bytes
+            }
+            Format::AttestationTag | Format::AttestationReferrer | Format::Bundle => {
+                self.limits.evidence.attestation_bytes
+            }
         }
     }
 
@@ -150,14 +199,7 @@ impl Gatherer {
         layer: &EvidenceLayer,
         access: &Access,
     ) -> Result<Candidate, FetchError> {
-        let limit = match layer.format {
-            Format::SignatureTag | Format::SignatureReferrer => {
-                self.limits.evidence.signature_payload_bytes
-            }
-            Format::AttestationTag | Format::AttestationReferrer | Format::Bundle => {
-                self.limits.evidence.attestation_bytes
-            }
-        };
+        let limit = self.limit(layer.format);
         let bytes = self.blob(repository, layer, limit, access).await?;
         Ok(match layer.format {
             Format::SignatureTag | Format::SignatureReferrer => {
@@ -197,31 +239,12 @@ impl Gatherer {
         limit: usize,
         access: &Access,
     ) -> Result<Bytes, FetchError> {
-        let what = || format!("blob {} of {repository}", blob.digest);
-        let _held = self.hold(blob.size, limit, what).await?;
-        let found = self.registry.blob(repository, blob, limit, access).await?;
-        found.ok_or_else(|| lost(repository, what()))
-    }
-
-    /// Room for a document of this claimed size, until it is fetched.
-    async fn hold(
-        &self,
-        size: u64,
-        limit: usize,
-        what: impl Fn() -> String,
-    ) -> Result<SemaphorePermit<'_>, FetchError> {
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        if size > limit {
-            return Err(FetchError::TooLarge {
-                what: what(),
-                limit,
-            });
+        let what = format!("blob {} of {repository}", blob.digest);
+        if usize::try_from(blob.size).unwrap_or(usize::MAX) > limit {
+            return Err(FetchError::TooLarge { what, limit });
         }
-        let permits = u32::try_from(kib(size)).unwrap_or(u32::MAX);
-        let closed = |_| FetchError::Overloaded {
-            what: "evidence in flight".to_owned(),
-        };
-        self.in_flight.acquire_many(permits).await.map_err(closed)
+        let found = self.registry.blob(repository, blob, limit, access).await?;
+        found.ok_or_else(|| lost(repository, what))
     }
 }
 

@@ -12,7 +12,7 @@
 //! The order is that of the table, but the stage that last satisfied somebody in this repository comes first. Within a list, manifests
 //! that say they hold evidence come before those that say nothing; a fallback tag's index is written by clients and may say anything,
 //! so there the rest is read as well. All of it together is bounded: [`EvidenceLimits::candidates`] manifests and as many candidates.
-//! One more is an error, and never an absence.
+//! One more is an error, and never an absence. Of large documents a part is handed on at a time, so that what is held stays bounded.
 //!
 //! A document that is broken or too large is handed on as [`Gathered::unread`] and does not end the search, because anybody who may
 //! push can put one there. The caller takes it for *could not judge* unless something else proves what is asked.
@@ -22,6 +22,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use futures::future::try_join_all;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::listing::ReferrerList;
 use super::registry::{Access, FetchError};
@@ -48,8 +49,8 @@ pub struct Sought<'a> {
     pub bundles_only: bool,
 }
 
-/// What was found in one place.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What was found in one place, or a part of it. Its evidence counts as in flight until this is dropped.
+#[derive(Debug, Default)]
 pub struct Gathered {
     /// Everything that may be what is wanted.
     pub candidates: Vec<Candidate>,
@@ -59,6 +60,7 @@ pub struct Gathered {
     pub looked: Vec<Location>,
     /// The first document that should have been read and could not be.
     pub unread: Option<FetchError>,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 /// A way to find evidence.
@@ -77,6 +79,8 @@ pub struct Search<'a> {
     access: &'a Access,
     stages: VecDeque<Stage>,
     current: Option<Stage>,
+    /// Layers that are wanted and were not fetched yet, smallest first.
+    waiting: VecDeque<EvidenceLayer>,
     /// Manifests of the current list that do not say what they are.
     untold: Vec<Referrer>,
     /// Manifests that were read.
@@ -116,6 +120,7 @@ impl<'a> Search<'a> {
             access,
             stages,
             current: None,
+            waiting: VecDeque::new(),
             untold: Vec::new(),
             read: BTreeSet::new(),
             candidates_left: candidates,
@@ -131,6 +136,10 @@ impl<'a> Search<'a> {
     /// The registry as such cannot be asked on.
     pub async fn next(&mut self) -> Result<Option<Gathered>, FetchError> {
         let (access, repository) = (self.access, self.sought.repository);
+        if !self.waiting.is_empty() {
+            let gathered = within(access, repository, self.batch()).await;
+            return settled(gathered).map(Some);
+        }
         if !self.untold.is_empty() {
             let untold = std::mem::take(&mut self.untold);
             let gathered = within(access, repository, self.manifests(untold)).await;
@@ -294,7 +303,7 @@ impl<'a> Search<'a> {
         Ok(notes)
     }
 
-    /// Fetches the layers that are wanted.
+    /// Chooses the layers that are wanted, and fetches the first of them.
     async fn layers(&mut self, layers: Vec<EvidenceLayer>) -> Result<Gathered, FetchError> {
         let (mut notes, mut wanted) = (Gathered::default(), Vec::new());
         for layer in layers {
@@ -304,10 +313,37 @@ impl<'a> Search<'a> {
             }
         }
         self.candidates_left = self.take("candidates", wanted.len(), self.candidates_left)?;
-        let fetched = wanted.iter().map(|layer| {
-            self.gatherer
-                .candidate(self.sought.repository, layer, self.access)
-        });
+        // Large ones, which may be there only to be in the way, come last.
+        wanted.sort_by_key(|layer| layer.size);
+        self.waiting.extend(wanted);
+        notes.add(self.batch().await?);
+        Ok(notes)
+    }
+
+    /// Fetches as many of the waiting layers as are held at one time: a part of what the process may hold, and at least one.
+    async fn batch(&mut self) -> Result<Gathered, FetchError> {
+        let room = u64::try_from(self.gatherer.limits.in_flight.evidence_bytes / 4);
+        let mut room = room.unwrap_or(u64::MAX);
+        let mut batch: Vec<EvidenceLayer> = Vec::new();
+        while let Some(layer) = self.waiting.pop_front() {
+            if layer.size > room && !batch.is_empty() {
+                self.waiting.push_front(layer);
+                break;
+            }
+            room = room.saturating_sub(layer.size);
+            batch.push(layer);
+        }
+        let mut notes = Gathered::default();
+        let fits = |layer: &EvidenceLayer| {
+            let limit = u64::try_from(self.gatherer.limit(layer.format)).unwrap_or(u64::MAX);
+            layer.size <= limit
+        };
+        let repository = self.sought.repository;
+        let sizes = batch.iter().filter(|layer| fits(layer)).map(|l| l.size);
+        notes.room = Some(self.gatherer.room(sizes, repository, self.access).await?);
+        let fetched = batch
+            .iter()
+            .map(|layer| self.gatherer.candidate(repository, layer, self.access));
         for candidate in try_join_all(fetched.map(one_document)).await? {
             match candidate {
                 Ok(candidate) => notes.candidates.push(candidate),
@@ -342,6 +378,7 @@ impl Gathered {
         self.candidates.extend(other.candidates);
         self.passed_over.extend(other.passed_over);
         self.unread = self.unread.take().or(other.unread);
+        self.room = self.room.take().or(other.room);
     }
 
     fn pass_over(&mut self, why: PassedOver) {

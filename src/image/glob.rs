@@ -8,7 +8,7 @@
 //! A pattern is a user's text: its characters come from a closed list, its length is bounded, and matching takes time linear in
 //! the name whatever the pattern.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -182,7 +182,17 @@ impl GlobSet {
     /// A pattern matches when it holds of the normalised name ([`ImageReference::matching_name`]), of the reference as written,
     /// or, the one addition to policy-controller's language, of the normalised name with the tag that stands beside a digest.
     /// A pattern with `@` cannot hold of the latter, which has none.
+    ///
+    /// A host that is written in an unusual way (`GHCR.IO`, `ghcr.io:443`) is also asked about by its plain name (T-55).
     pub fn matches(&self, reference: &ImageReference) -> GlobMatches {
+        let as_named = self.matches_of(reference);
+        match reference.by_plain_host() {
+            None => as_named,
+            Some(plain) => merge(as_named, self.matches_of(&plain)),
+        }
+    }
+
+    fn matches_of(&self, reference: &ImageReference) -> GlobMatches {
         let mut by_digest = self.matching(&reference.matching_name());
         let mut by_spelling = self.matching(reference.written());
         let Some(without_tag) = reference.written_without_claimed_tag() else {
@@ -224,6 +234,18 @@ impl GlobSet {
         };
         self.automata.iter().flat_map(of_one).collect()
     }
+}
+
+/// Matches under two names of one image. What either name proves without a tag does not rest on the tag.
+fn merge(one: GlobMatches, other: GlobMatches) -> GlobMatches {
+    let mut merged: BTreeMap<usize, bool> = BTreeMap::new();
+    for found in one.into_iter().chain(other) {
+        let only_by_tag = merged.entry(found.index).or_insert(true);
+        *only_by_tag &= found.only_by_tag;
+    }
+    let all = merged.into_iter();
+    all.map(|(index, only_by_tag)| GlobMatch { index, only_by_tag })
+        .collect()
 }
 
 /// Compiles `globs`, the first of which has `first_index`, into automata of at most `max` bytes each, halving as often as needed.

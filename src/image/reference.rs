@@ -171,6 +171,42 @@ impl ImageReference {
         }
     }
 
+    /// This reference as it would stand in a Pod that is pinned to `digest`. One that has a digest stays as it is.
+    ///
+    /// It may be longer than what is read from outside: it is matched, not read again.
+    #[must_use]
+    pub fn with_digest(&self, digest: &Digest) -> Self {
+        Self {
+            written: self.pinned_spelling(digest),
+            repository: self.repository.clone(),
+            tag: Some(self.tag_or_latest())
+                .filter(|_| self.digest.is_none())
+                .or_else(|| self.tag.clone()),
+            digest: self.digest.clone().or_else(|| Some(digest.clone())),
+        }
+    }
+
+    /// The same reference under the plain name of its host, where it is written in another way ([`Repository`]'s rule).
+    pub(super) fn by_plain_host(&self) -> Option<Self> {
+        let repository = self.repository.by_plain_host()?;
+        let tag = self
+            .tag
+            .as_ref()
+            .map(|tag| format!(":{tag}"))
+            .unwrap_or_default();
+        let digest = self
+            .digest
+            .as_ref()
+            .map(|digest| format!("@{digest}"))
+            .unwrap_or_default();
+        Some(Self {
+            written: format!("{repository}{tag}{digest}"),
+            repository,
+            tag: self.tag.clone(),
+            digest: self.digest.clone(),
+        })
+    }
+
     /// The user's spelling without the tag that stands beside a digest; nothing where there are not both.
     pub(super) fn written_without_claimed_tag(&self) -> Option<String> {
         let (tag, digest) = (self.tag.as_ref()?, self.digest.as_ref()?);

@@ -14,6 +14,13 @@ use super::{ImageReference, InvalidReference};
 const DOCKER_HUB: &str = "docker.io";
 /// Docker Hub, as go-containerregistry writes it; also an old spelling of users.
 const DOCKER_HUB_INDEX: &str = "index.docker.io";
+/// Every host of Docker Hub.
+const DOCKER_HUB_HOSTS: [&str; 4] = [
+    DOCKER_HUB,
+    DOCKER_HUB_INDEX,
+    "registry-1.docker.io",
+    "registry.hub.docker.com",
+];
 /// Where Docker Hub keeps images whose name has one component.
 const OFFICIAL_IMAGES: &str = "library/";
 /// Longest path, in bytes.
@@ -64,6 +71,28 @@ impl Repository {
             &self.registry
         };
         format!("{registry}/{}", self.path)
+    }
+
+    /// The same repository under the plain name of its host, where it is written in another way: lower case, without the port
+    /// that HTTPS has anyway, and Docker Hub's hosts by the one name of Docker Hub. `None` where it is written so already.
+    ///
+    /// `GHCR.IO/app` is pulled from `ghcr.io`, so a policy about `ghcr.io/**` must not be avoided by spelling it that way.
+    pub(super) fn by_plain_host(&self) -> Option<Self> {
+        let lower = self.registry.to_ascii_lowercase();
+        let host = match lower.rsplit_once(':') {
+            // `:0443` is 443 as well, for whoever dials it.
+            Some((host, port)) if port.trim_start_matches('0') == "443" => host,
+            _ => &lower,
+        };
+        let host = if DOCKER_HUB_HOSTS.contains(&host) {
+            DOCKER_HUB
+        } else {
+            host
+        };
+        (host != self.registry).then(|| Self {
+            registry: host.to_owned(),
+            path: self.path.clone(),
+        })
     }
 
     /// Reads `name` (a reference without its digest) into a repository and the text of its tag.

@@ -21,6 +21,33 @@ pub enum JsonError {
         /// The bound, in levels.
         limit: usize,
     },
+    /// More values than allowed.
+    #[error("more than {limit} values")]
+    TooMany {
+        /// The bound, in values.
+        limit: usize,
+    },
+}
+
+/// What a parser says, cut to what a message needs: it may repeat all that a stranger wrote.
+pub fn brief(error: &impl fmt::Display) -> String {
+    const CHARS: usize = 200;
+    let text = error.to_string();
+    match text.char_indices().nth(CHARS) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+/// Parses one document as [`parse_strict`] does, if it holds no more than `values` values: numbers in a list are sixteen times as
+/// large in memory as in text, so that a bound in bytes alone does not bound what a stranger's document takes.
+pub fn parse_small(bytes: &[u8], depth: usize, values: usize) -> Result<Value, JsonError> {
+    // Each value but the first stands behind one of these.
+    let opens = |byte: &u8| matches!(byte, b'{' | b'[' | b',');
+    if structure(bytes).filter(opens).count() > values {
+        return Err(JsonError::TooMany { limit: values });
+    }
+    parse_strict(bytes, depth)
 }
 
 /// Parses one document, refusing duplicate keys and nesting beyond `depth` levels.
@@ -29,22 +56,18 @@ pub fn parse_strict(bytes: &[u8], depth: usize) -> Result<Value, JsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict
         .deserialize(&mut deserializer)
-        .map_err(|e| JsonError::Syntax(e.to_string()))?;
+        .map_err(|e| JsonError::Syntax(brief(&e)))?;
     deserializer
         .end()
-        .map_err(|e| JsonError::Syntax(e.to_string()))?;
+        .map_err(|e| JsonError::Syntax(brief(&e)))?;
     Ok(value)
 }
 
 /// Refuses nesting beyond `limit` levels by counting brackets outside strings; no memory is used and nothing else is checked.
 pub fn check_depth(bytes: &[u8], limit: usize) -> Result<(), JsonError> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in bytes {
+    let mut depth = 0_usize;
+    for byte in structure(bytes) {
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
             b'{' | b'[' => {
                 depth += 1;
                 if depth > limit {
@@ -57,6 +80,23 @@ pub fn check_depth(bytes: &[u8], limit: usize) -> Result<(), JsonError> {
     }
     Ok(())
 }
+
+/// The bytes outside of strings.
+fn structure(bytes: &[u8]) -> impl Iterator<Item = u8> {
+    let (mut in_string, mut escaped) = (false, false);
+    bytes.iter().copied().filter(move |byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ => return !in_string,
+        }
+        false
+    })
+}
+
+/// How keys begin that `serde_json` gives a meaning of its own: text below them would be parsed a second time, without our bounds.
+const RESERVED: &str = "$serde_json::private::";
 
 /// Builds a [`Value`], refusing an object that names a key twice.
 struct Strict;
@@ -117,10 +157,14 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
+            if key.starts_with(RESERVED) {
+                return Err(A::Error::custom("a key of this name is reserved"));
+            }
             let value = map.next_value_seed(Self)?;
             if object.insert(key.clone(), value).is_some() {
+                let shown: String = key.chars().take(64).collect();
                 return Err(A::Error::custom(format!(
-                    "key {key:?} stands twice in one object"
+                    "key {shown:?} stands twice in one object"
                 )));
             }
         }
@@ -156,6 +200,23 @@ mod tests {
             check_depth(nested(100_000).as_bytes(), 64),
             Err(JsonError::TooDeep { limit: 64 })
         );
+    }
+
+    #[test]
+    fn refuses_more_values_than_the_bound_and_takes_the_bound_itself() {
+        let list = |n: usize| format!("[{}0]", "0,".repeat(n - 2));
+        assert!(parse_small(list(64).as_bytes(), 8, 64).is_ok());
+        assert_eq!(
+            parse_small(list(66).as_bytes(), 8, 64),
+            Err(JsonError::TooMany { limit: 64 })
+        );
+        assert!(parse_small(br#"["a,b,c,{[\",,"]"#, 8, 1).is_ok());
+    }
+
+    #[test]
+    fn refuses_keys_that_the_parser_would_read_a_second_time() {
+        let hidden = br#"{"$serde_json::private::RawValue":"{\"a\":1,\"a\":2}"}"#;
+        assert!(parse_strict(hidden, 8).is_err());
     }
 
     #[test]

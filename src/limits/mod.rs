@@ -1,4 +1,5 @@
-//! Every bound in one place, passed by value.
+//! The bounds that an operator may care about, in one place, passed by value. What is a constant of one format stands beside its
+//! parser.
 //!
 //! Whatever reaches us from outside is measured against a number in this file: bytes, counts, depth, time. A stage that meets a
 //! bound says which one (`limit-exceeded`, `policy-budget`, `deadline`, `overloaded`), and the image it was judging is denied.
@@ -13,7 +14,7 @@ use std::time::Duration;
 /// One mebibyte.
 const MIB: usize = 1 << 20;
 
-/// The bounds of one process. `Default` gives the documented values; flags may change some of them.
+/// The bounds of one process. `Default` gives the documented values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -59,6 +60,8 @@ pub struct ReviewLimits {
     pub body_bytes: usize,
     /// Image fields in one review.
     pub images: usize,
+    /// Distinct registries of the images in one review: each may cost lookups and connections of its own.
+    pub registries: usize,
     /// Nesting of the JSON document.
     pub json_depth: usize,
     /// Time to receive the whole body.
@@ -101,9 +104,6 @@ pub struct InFlightLimits {
     pub cached_evidence_bytes: usize,
 }
 
-/// The longest image reference that is read, in bytes.
-pub const REFERENCE_BYTES: usize = 512;
-
 // === impl Default ===
 
 impl Default for Limits {
@@ -123,6 +123,7 @@ impl Default for Limits {
             review: ReviewLimits {
                 body_bytes: 7 * MIB,
                 images: 1_000,
+                registries: 32,
                 json_depth: 64,
                 body_time: Duration::from_secs(5),
             },

@@ -7,12 +7,13 @@ use super::authority::{
 };
 use super::problem::Problem;
 use super::select::{self, ObjectFacts, Selector};
+use super::shape::{self, Level};
 use crate::api;
 use crate::image::{ImageGlob, Repository};
 use crate::predicate_policy::Program;
 use crate::statement::PredicateType;
 use crate::verdict::Mode;
-use crate::verify::{PublicKey, Requirement};
+use crate::verify::{InvalidKey, PublicKey, Requirement, UnknownHash};
 
 /// A policy, compiled or found to be broken. Either way it matches its images.
 #[derive(Clone, Debug)]
@@ -53,15 +54,13 @@ pub fn compile(policy: &api::ClusterImagePolicy) -> CompiledPolicy {
     if spec.authorities.is_empty() && spec.policy.is_none() {
         problems.push(Problem::missing("spec.authorities"));
     }
-    problems.sort();
-    problems.dedup();
     let body = if problems.is_empty() {
         Ok(Policy {
             authorities,
             program,
         })
     } else {
-        Err(problems)
+        Err(Problem::merged(problems))
     };
     let name = Arc::from(policy.metadata.name.as_deref().unwrap_or_default());
     CompiledPolicy {
@@ -100,11 +99,12 @@ fn globs(images: &[api::ImagePattern], problems: &mut Vec<Problem>) -> Vec<Image
         match ImageGlob::new(&image.glob) {
             Ok(glob) => globs.push(glob),
             Err(error) => {
-                problems.push(Problem::invalid(
-                    &image.glob,
-                    field,
-                    format!("glob is invalid: {error}"),
-                ));
+                let details = if shape::is_syntax_error(&image.glob) {
+                    "glob is invalid: syntax error in pattern".to_owned()
+                } else {
+                    format!("glob is invalid: {error}")
+                };
+                problems.push(Problem::invalid(&image.glob, field, details));
                 everything = true;
             }
         }
@@ -146,7 +146,7 @@ fn selectors(matches: &[api::MatchResource], problems: &mut Vec<Problem>) -> Vec
         {
             let details = "selector requires a resource type to match the labels";
             problems.push(Problem::invalid("", format!("{path}.selector"), details));
-        } else if !RESOURCES.contains(&entry.resource.as_str()) {
+        } else if !entry.resource.is_empty() && !RESOURCES.contains(&entry.resource.as_str()) {
             problems.push(Problem::invalid(
                 &entry.resource,
                 format!("{path}.resource"),
@@ -170,9 +170,15 @@ fn selectors(matches: &[api::MatchResource], problems: &mut Vec<Problem>) -> Vec
     selectors
 }
 
+/// The authorities that are well-formed and that this version can ask; for each of the others there is a problem.
 fn authorities(written: &[api::Authority], problems: &mut Vec<Problem>) -> Vec<Authority> {
     let compiled = written.iter().enumerate().map(|(index, authority)| {
         let path = format!("spec.authorities[{index}]");
+        let wrong = shape::authority(authority, &path);
+        if !wrong.is_empty() {
+            problems.extend(wrong);
+            return None;
+        }
         let kind = authority_kind(authority, &path, problems)?;
         let name = if authority.name.is_empty() {
             format!("authority-{index}")
@@ -187,73 +193,24 @@ fn authorities(written: &[api::Authority], problems: &mut Vec<Problem>) -> Vec<A
     compiled.flatten().collect()
 }
 
-/// The one kind that an authority is of; `None` when there is a problem.
+/// How a well-formed authority decides; `None` when there is a problem.
 fn authority_kind(
     authority: &api::Authority,
     path: &str,
     problems: &mut Vec<Problem>,
 ) -> Option<AuthorityKind> {
-    match (&authority.key, &authority.keyless, &authority.static_) {
-        (Some(key), None, None) => {
-            signed_by_key(authority, key, path, problems).map(AuthorityKind::Signed)
-        }
-        (None, Some(_), None) => {
+    if let Some(key) = &authority.key {
+        return signed_by_key(authority, key, path, problems).map(AuthorityKind::Signed);
+    }
+    match &authority.static_ {
+        Some(fixed) if fixed.action == "pass" => Some(AuthorityKind::Static(StaticAction::Pass)),
+        Some(fixed) => Some(AuthorityKind::Static(StaticAction::Fail {
+            message: fixed.message.clone(),
+        })),
+        None => {
             problems.push(Problem::not_supported(
                 format!("{path}.keyless"),
                 "a keyless identity",
-            ));
-            None
-        }
-        (None, None, Some(fixed)) => {
-            static_action(authority, fixed, path, problems).map(AuthorityKind::Static)
-        }
-        (None, None, None) => {
-            problems.push(Problem::neither(
-                ["key", "keyless", "static"].map(|kind| format!("{path}.{kind}")),
-            ));
-            None
-        }
-        _ => {
-            problems.push(Problem::both(
-                ["key", "keyless", "static"].map(|kind| format!("{path}.{kind}")),
-            ));
-            None
-        }
-    }
-}
-
-fn static_action(
-    authority: &api::Authority,
-    fixed: &api::StaticRef,
-    path: &str,
-    problems: &mut Vec<Problem>,
-) -> Option<StaticAction> {
-    let beside = [
-        ("attestations", !authority.attestations.is_empty()),
-        ("source", !authority.sources.is_empty()),
-        ("ctlog", authority.ctlog.is_some()),
-        ("rfc3161timestamp", authority.rfc3161_timestamp.is_some()),
-    ];
-    for (field, _) in beside.iter().filter(|(_, present)| *present) {
-        problems.push(Problem::both([
-            format!("{path}.static"),
-            format!("{path}.{field}"),
-        ]));
-    }
-    match fixed.action.as_str() {
-        "pass" => Some(StaticAction::Pass),
-        "fail" => Some(StaticAction::Fail {
-            message: fixed.message.clone(),
-        }),
-        "" => {
-            problems.push(Problem::missing(format!("{path}.static.action")));
-            None
-        }
-        other => {
-            problems.push(Problem::invalid(
-                other,
-                format!("{path}.static.action"),
-                "unsupported action",
             ));
             None
         }
@@ -300,79 +257,53 @@ fn not_yet(authority: &api::Authority, path: &str, problems: &mut Vec<Problem>) 
 }
 
 fn public_key(key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Option<PublicKey> {
-    let given = [
-        !key.data.is_empty(),
-        !key.kms.is_empty(),
-        key.secret_ref.is_some(),
-    ];
-    match given {
-        [true, false, false] => {}
-        [false, true, false] => {
-            problems.push(Problem::not_supported(
-                format!("{path}.kms"),
-                "a key of a key management service",
-            ));
-            return None;
-        }
-        [false, false, true] => {
-            problems.push(Problem::not_supported(
-                format!("{path}.secretref"),
-                "a key in a Secret",
-            ));
-            return None;
-        }
-        [false, false, false] => {
-            problems.push(Problem::neither(
-                ["data", "kms", "secretref"].map(|field| format!("{path}.{field}")),
-            ));
-            return None;
-        }
-        _ => {
-            problems.push(Problem::both(
-                ["data", "kms", "secretref"].map(|field| format!("{path}.{field}")),
-            ));
-            return None;
-        }
+    if !key.kms.is_empty() {
+        problems.push(Problem::not_supported(
+            format!("{path}.kms"),
+            "a key of a key management service",
+        ));
+        return None;
     }
-    match key.hash_algorithm.trim().to_ascii_lowercase().as_str() {
-        "" | "sha256" => {}
-        "sha224" | "sha384" | "sha512" => {
-            problems.push(Problem::not_supported(
-                format!("{path}.hashAlgorithm"),
-                "a hash other than sha256",
-            ));
-        }
-        _ => problems.push(Problem::invalid(
-            &key.hash_algorithm,
-            format!("{path}.hashAlgorithm"),
-            "",
-        )),
+    if key.secret_ref.is_some() {
+        problems.push(Problem::not_supported(
+            format!("{path}.secretref"),
+            "a key in a Secret",
+        ));
+        return None;
     }
-    match PublicKey::from_pem(&key.data) {
-        Ok(key) => Some(key),
-        Err(error) => {
-            problems.push(Problem::invalid(
-                &key.data,
-                format!("{path}.data"),
-                error.to_string(),
-            ));
-            None
+    inline_key(key, path, problems)
+}
+
+/// The key in `data`, with the hash that the policy names for it. It is well-formed, so what is wrong with it is that it is of a kind
+/// that is not verified with.
+fn inline_key(key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Option<PublicKey> {
+    let read = match key.hash_algorithm.parse() {
+        _ if key.hash_algorithm.is_empty() => PublicKey::from_pem(&key.data),
+        Ok(hash) => PublicKey::from_pem_with_hash(&key.data, hash),
+        Err(UnknownHash) => {
+            let field = format!("{path}.hashAlgorithm");
+            problems.push(Problem::not_supported(field, "with this hash, a signature"));
+            return None;
         }
-    }
+    };
+    let error = match read {
+        Ok(key) => return Some(key),
+        Err(error) => error,
+    };
+    let field = match &error {
+        InvalidKey::Hash { .. } => format!("{path}.hashAlgorithm"),
+        _ => format!("{path}.data"),
+    };
+    problems.push(Problem::not_supported(
+        field,
+        &format!("this key ({error})"),
+    ));
+    None
 }
 
 fn place(sources: &[api::Source], path: &str, problems: &mut Vec<Problem>) -> Option<Place> {
-    let source = match sources {
-        [] => return Some(Place::default()),
-        [source] => source,
-        _ => {
-            problems.push(Problem::invalid(
-                "source",
-                format!("{path}.source"),
-                "only single source is supported",
-            ));
-            return None;
-        }
+    let Some(source) = sources.first() else {
+        return Some(Place::default());
     };
     if !source.signature_pull_secrets.is_empty() {
         problems.push(Problem::not_supported(
@@ -413,20 +344,12 @@ fn wanted(
     }
     let before = problems.len();
     let mut rules = Vec::new();
-    for (index, attestation) in attestations.iter().enumerate() {
-        if attestation.name.is_empty() {
-            problems.push(Problem::missing(format!("{path}.attestations.name")));
-        }
-        if attestation.predicate_type.is_empty() {
-            problems.push(Problem::missing(format!(
-                "{path}.attestations.predicateType"
-            )));
-        }
-        let at = format!("{path}.attestations[{index}].policy");
+    for attestation in attestations {
+        let at = format!("{path}.attestations.policy");
         let program = attestation
             .policy
             .as_ref()
-            .map(|policy| attestation_program(policy, &at, problems));
+            .map(|policy| program(policy, &at, problems));
         rules.push(AttestationRule {
             name: Arc::from(attestation.name.as_str()),
             predicate_type: PredicateType::new(&attestation.predicate_type),
@@ -437,100 +360,43 @@ fn wanted(
     (problems.len() == before).then_some(Wanted::Attestations(rules))
 }
 
-/// The program over one attestation's statement. It cannot ask for what only a whole policy is given.
-fn attestation_program(
-    policy: &api::PredicatePolicy,
-    path: &str,
-    problems: &mut Vec<Problem>,
-) -> Option<Arc<Program>> {
-    for (field, _) in policy_level_fields(policy)
-        .iter()
-        .filter(|(_, wanted)| wanted.is_some())
-    {
-        problems.push(Problem::disallowed(format!("{path}.{field}")));
-    }
-    program(policy, path, problems)
-}
-
 /// The program over all that a policy's authorities found.
 fn policy_level_program(
     policy: &api::PredicatePolicy,
     problems: &mut Vec<Problem>,
 ) -> Option<Arc<Program>> {
-    for (field, _) in policy_level_fields(policy)
-        .iter()
-        .filter(|(_, wanted)| *wanted == Some(true))
-    {
-        problems.push(Problem::not_supported(
-            format!("spec.policy.{field}"),
-            "a policy with this input",
-        ));
+    let wrong = shape::predicate_policy(policy, "spec", Level::Whole);
+    if !wrong.is_empty() {
+        problems.extend(wrong);
+        return None;
     }
+    let wanted = shape::whole_policy_inputs(policy)
+        .into_iter()
+        .filter(|(_, wanted)| *wanted == Some(true));
+    problems.extend(wanted.map(|(field, _)| {
+        Problem::not_supported(format!("spec.policy.{field}"), "a policy with this input")
+    }));
     program(policy, "spec.policy", problems)
 }
 
-/// What only the policy of a whole ClusterImagePolicy may ask for.
-fn policy_level_fields(policy: &api::PredicatePolicy) -> [(&'static str, Option<bool>); 4] {
-    [
-        ("fetchConfigFile", policy.fetch_config_file),
-        ("includeSpec", policy.include_spec),
-        ("includeObjectMeta", policy.include_object_meta),
-        ("includeTypeMeta", policy.include_type_meta),
-    ]
-}
-
+/// The program of a well-formed policy, which stands at `path`; `None` when there is a problem.
 fn program(
     policy: &api::PredicatePolicy,
     path: &str,
     problems: &mut Vec<Problem>,
 ) -> Option<Arc<Program>> {
-    match policy.language.as_str() {
-        "rego" => {}
-        "cue" => {
-            problems.push(Problem::not_supported(
-                format!("{path}.type"),
-                "a policy in CUE",
-            ));
-            return None;
-        }
-        other => {
-            problems.push(Problem::invalid(
-                other,
-                format!("{path}.type"),
-                "only [cue,rego] are supported at the moment",
-            ));
-            return None;
-        }
-    }
-    let bodies = ["configMapRef", "data", "remote"].map(|field| format!("{path}.{field}"));
-    match (
-        policy.data.is_empty(),
-        policy.remote.is_some(),
-        policy.config_map_ref.is_some(),
-    ) {
-        (false, false, false) => {}
-        (true, true, false) => {
-            problems.push(Problem::not_supported(
-                format!("{path}.remote"),
-                "a remote policy",
-            ));
-            return None;
-        }
-        (true, false, true) => {
-            problems.push(Problem::not_supported(
-                format!("{path}.configMapRef"),
-                "a policy in a ConfigMap",
-            ));
-            return None;
-        }
-        (true, false, false) => {
-            problems.push(Problem::missing(bodies.join(", ")));
-            return None;
-        }
-        _ => {
-            problems.push(Problem::both(bodies));
-            return None;
-        }
+    let elsewhere = [
+        ("type", policy.language == "cue", "a policy in CUE"),
+        ("remote", policy.remote.is_some(), "a remote policy"),
+        (
+            "configMapRef",
+            policy.config_map_ref.is_some(),
+            "a policy in a ConfigMap",
+        ),
+    ];
+    if let Some((field, _, what)) = elsewhere.into_iter().find(|(_, is, _)| *is) {
+        problems.push(Problem::not_supported(format!("{path}.{field}"), what));
+        return None;
     }
     match Program::compile(&policy.data) {
         Ok(program) => Some(Arc::new(program)),

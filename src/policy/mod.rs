@@ -12,6 +12,7 @@ mod compile;
 mod problem;
 mod select;
 mod set;
+mod shape;
 
 pub use authority::{
     AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted,
@@ -20,6 +21,7 @@ pub use compile::{CompiledPolicy, Policy, compile};
 pub use problem::Problem;
 pub use select::{ObjectFacts, Selector};
 pub use set::{Match, PolicySet};
+pub use shape::is_anchored;
 
 #[cfg(test)]
 mod tests;

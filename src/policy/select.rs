@@ -52,10 +52,10 @@ impl Selector {
 
 /// Refuses operators that Kubernetes does not know.
 pub(super) fn check(selector: &LabelSelector) -> Result<(), InvalidOperator> {
-    let known = |e: &&LabelSelectorRequirement| {
+    let is_unknown = |e: &&LabelSelectorRequirement| {
         !["In", "NotIn", "Exists", "DoesNotExist"].contains(&e.operator.as_str())
     };
-    match selector.match_expressions.iter().flatten().find(known) {
+    match selector.match_expressions.iter().flatten().find(is_unknown) {
         Some(unknown) => Err(InvalidOperator {
             operator: unknown.operator.clone(),
         }),

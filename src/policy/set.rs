@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::authority::{AuthorityKind, StaticAction};
-use super::compile::CompiledPolicy;
+use super::compile::{CompiledPolicy, Policy};
 use super::select::ObjectFacts;
 use crate::image::{GlobSet, GlobSetTooLarge, ImageGlob, ImageReference, Repository};
 use crate::verdict::Mode;
@@ -15,8 +15,6 @@ pub struct PolicySet {
     globs: GlobSet,
     /// For each glob of `globs`, the policy it belongs to.
     owners: Vec<usize>,
-    /// Whether a glob names a digest, so that which policies match can depend on it.
-    names_digests: bool,
 }
 
 /// A policy that speaks about an image.
@@ -44,24 +42,17 @@ impl PolicySet {
                 owners.push(index);
             }
         }
-        let names_digests = globs.iter().any(|glob| glob.as_str().contains('@'));
         let globs = GlobSet::new(&globs)?;
         Ok(Self {
             policies: policies.into_iter().map(Arc::new).collect(),
             globs,
             owners,
-            names_digests,
         })
     }
 
     /// Every policy, sorted by name.
     pub fn policies(&self) -> &[Arc<CompiledPolicy>] {
         &self.policies
-    }
-
-    /// Whether which policies match can depend on the digest of an image.
-    pub fn names_digests(&self) -> bool {
-        self.names_digests
     }
 
     /// The registries in which policies keep evidence apart from the image.
@@ -112,9 +103,9 @@ impl PolicySet {
 /// Whether a match of this policy can turn a denial into an admission without any proof.
 fn could_admit(policy: &CompiledPolicy) -> bool {
     let passes = |kind: &AuthorityKind| matches!(kind, AuthorityKind::Static(StaticAction::Pass));
-    policy.mode == Mode::Warn
-        || policy
-            .body
-            .as_ref()
-            .is_ok_and(|body| body.authorities.iter().any(|a| passes(&a.kind)))
+    // A policy without authorities is decided by its program alone.
+    let unproven = |body: &Policy| {
+        body.authorities.is_empty() || body.authorities.iter().any(|a| passes(&a.kind))
+    };
+    policy.mode == Mode::Warn || policy.body.as_ref().is_ok_and(unproven)
 }

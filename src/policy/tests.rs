@@ -71,12 +71,12 @@ fn what_this_version_cannot_verify_is_a_problem_and_never_passed_over() {
             "{field}: {found:?}"
         );
     }
-    let keyless =
-        json!({"images": [{"glob": "**"}], "authorities": [{"keyless": {"identities": []}}]});
+    let identities = json!([{"issuer": "i", "subject": "s"}]);
+    let keyless = json!({"images": [{"glob": "**"}], "authorities": [{"keyless": {"identities": identities}}]});
     assert!(
         problems(&keyless)
             .iter()
-            .any(|p| p.contains("not supported yet: spec.authorities[0].keyless"))
+            .any(|p| p.contains("not supported yet by this version: spec.authorities[0].keyless"))
     );
 }
 

@@ -1,4 +1,4 @@
-//! Every builtin of the engine, and what this product allows it to do (contracts §9, T-13, T-14).
+//! Every builtin of the engine, and what this product allows it to do (T-13, T-14).
 //!
 //! The engine checks its clock between builtins, never inside one, and has no bound on memory. So
 //! each builtin is either refused, or shadowed: an extension of the same name, which the engine

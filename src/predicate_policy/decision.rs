@@ -15,7 +15,7 @@ pub enum Decision {
     /// Compliant.
     Pass,
     /// Compliant with a warning. policy-controller counts this as a failure of an enforcing
-    /// policy (contracts §9); the caller decides. Never empty.
+    /// policy; the caller decides. Never empty.
     Warn(Vec<String>),
     /// Not compliant. The pieces of upstream's text: the headline, then the detail if there is
     /// one. Never empty.

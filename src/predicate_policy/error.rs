@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// Why the text of a policy is not accepted (contracts §9, reason `policy-invalid`).
+/// Why the text of a policy is not accepted (reason `policy-invalid`).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CompileError {
     /// Neither Rego v0 nor Rego v1 accepts the text.

@@ -119,7 +119,7 @@ impl Meter {
             Err(error) if error.downcast_ref::<regorus::LimitError>().is_some() => {
                 Err(self.trip(name, "100 KiB of compiled pattern"))
             }
-            // Builtin errors are undefined (contracts §9).
+            // Builtin errors are undefined.
             Err(_) => Ok(Value::Undefined),
         }
     }

@@ -1,8 +1,8 @@
 //! Predicate policies in Rego: does what was signed say what the policy wants?
 //!
 //! In: the text of a policy, and the signed statement (or the report of a policy's authorities)
-//! as JSON. Out: a [`Decision`], or an error that admits nothing. Implements contracts §9 and
-//! policy-controller's contract for Rego; answers T-11, T-13, T-14 and T-45.
+//! as JSON. Out: a [`Decision`], or an error that admits nothing. Implements the contract of
+//! policy-controller for Rego; answers T-11, T-13, T-14 and T-45.
 //!
 //! ```text
 //! source ─ lexical ─▶ engine's parser ─▶ syntax ─ calls ─▶ builtins used, no cycles
@@ -113,6 +113,12 @@ impl Program {
     /// [`CompileError`], by the step that fails. Compiling takes memory in proportion to the
     /// text, which is at most 256 KiB.
     pub fn compile(source: &str) -> Result<Self, CompileError> {
+        // A text that panics the engine is a policy that does not compile (T-11).
+        catch_unwind(|| Self::compile_inner(source))
+            .unwrap_or_else(|_| Err(unsound("the engine failed on this text")))
+    }
+
+    fn compile_inner(source: &str) -> Result<Self, CompileError> {
         lexical::bound_source(source)?;
         if source.contains(meter::GUARD_PREFIX) {
             let prefix = meter::GUARD_PREFIX;
@@ -223,7 +229,7 @@ fn read_input(text: &str, budget: &Budget) -> Result<Value, EvalError> {
 fn parse(source: &str, dialect: Dialect) -> Result<Engine, String> {
     let mut engine = Engine::new();
     engine.set_rego_v0(dialect == Dialect::V0);
-    // As in OPA, a builtin error is undefined (contracts §9).
+    // As in OPA, a builtin error is undefined.
     engine.set_strict_builtin_errors(false);
     // OPA has no longest line; the whole text is bounded, guards included.
     engine.set_policy_length_config(PolicyLengthConfig {

@@ -1,4 +1,4 @@
-//! Reading a body under bounds: type, encoding, size, time, and what all requests together may hold (contracts.md §12).
+//! Reading a body under bounds: type, encoding, size, time, and what all requests together may hold.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -24,9 +24,10 @@ use super::tls::Tls;
 
 /// For the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// For the first request after it, and for the head of each request of HTTP/1.1, the wait for it included.
+/// For the first request after it.
 const HEAD: Duration = Duration::from_secs(5);
-/// How long a connection without requests is kept. Go's clients let go after 90 s.
+/// How long a connection without requests is kept, a head that is still coming included. Longer than the 90 s after which Go's
+/// clients let go by themselves: a connection that we close while a call is on its way would fail that call.
 const IDLE: Duration = Duration::from_mins(2);
 /// How long an idle connection has to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -143,7 +144,7 @@ fn auto_builder() -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(IDLE)
         .max_buf_size(BUFFER_BYTES)
         .max_headers(HEADERS)
         .http2()

@@ -1,4 +1,4 @@
-//! When a review must be answered: the API server's `?timeout=`, minus what the way back takes (contracts.md §4).
+//! When a review must be answered: the API server's `?timeout=`, minus what the way back takes.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Listening, accepting and stopping.
 //!
 //! [`Bound`] is a socket that listens and does not answer yet; [`Bound::serve`] answers until it is told to stop. Stopping has three
-//! parts (performance.md §4.3), because API servers keep using connections to a process that is going away:
+//! parts, because API servers keep using connections to a process that is going away:
 //!
 //! 1. for [`ServeSettings::stop_delay`] new connections are still taken, and every HTTP/1.1 response says `Connection: close`
 //! 2. the socket is closed; HTTP/2 clients are told to go away; what is in flight is finished

@@ -1,7 +1,7 @@
 //! Whether the process may be sent requests: a list of what is still pending.
 //!
 //! Each part that must be there first registers under a name and says [`Pending::ready`] when it is. Nothing falls back: trouble
-//! of a registry or an API server after that must not empty the Service (contracts.md §10). Only stopping ends readiness.
+//! of a registry or an API server after that must not empty the Service. Only stopping ends readiness.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -18,7 +18,7 @@ pub use predicate_type::PredicateType;
 
 use crate::image::Digest;
 use crate::limits::EvidenceLimits;
-use crate::limits::json::{JsonError, parse_strict};
+use crate::limits::json::{JsonError, brief, parse_strict};
 
 /// A statement as signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,9 +96,9 @@ impl Statement {
     /// See [`MalformedStatement`]. A statement that cannot be read never counts as one that says nothing (CVE-2026-39395).
     pub fn parse(payload: &[u8], limits: &EvidenceLimits) -> Result<Self, MalformedStatement> {
         let value = parse_strict(payload, limits.json_depth)?;
-        let text = std::str::from_utf8(payload).map_err(|e| JsonError::Syntax(e.to_string()))?;
+        let text = std::str::from_utf8(payload).map_err(|e| JsonError::Syntax(brief(&e)))?;
         let wire: Wire =
-            serde_json::from_value(value).map_err(|e| MalformedStatement::Shape(e.to_string()))?;
+            serde_json::from_value(value).map_err(|e| MalformedStatement::Shape(brief(&e)))?;
         let version =
             StatementVersion::from_uri(&wire.version).ok_or(MalformedStatement::Version {
                 found: wire.version,

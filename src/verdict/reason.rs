@@ -57,7 +57,7 @@ pub enum Reason {
     RegistryAuth,
     /// The registry asks us to slow down.
     RegistryThrottled,
-    /// The registry sent something unreadable.
+    /// The registry sent something unreadable, or does not know the tag.
     RegistryMalformed,
     /// The registry sent other bytes than asked for.
     DigestMismatch,

@@ -53,7 +53,8 @@ pub(super) fn claim(
     let claim = Claim::parse(&evidence.payload, limits.json_depth)
         .map_err(|detail| Rejection::MalformedPayload { detail })?;
     if !SIGNATURE_KINDS.contains(&claim.kind.as_str()) {
-        return Err(Rejection::PayloadKind { found: claim.kind });
+        let found = claim.kind.chars().take(64).collect();
+        return Err(Rejection::PayloadKind { found });
     }
     // Compared as text with the one canonical spelling: another spelling of the digest is another claim.
     if claim.manifest_digest != image.to_string() {

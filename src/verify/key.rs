@@ -1,26 +1,35 @@
-//! Public keys as policies name them: PEM of a `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7), and what they verify.
+//! Public keys as policies name them, and what they verify.
+//!
+//! *In*: the text of `key.data`, whose first PEM block counts (`PUBLIC KEY`, RFC 5280 §4.1.2.7, or `RSA PUBLIC KEY`, RFC 8017 A.1.1), and
+//! `key.hashAlgorithm`. *Out*: a [`PublicKey`], or the reason why it is none. ECDSA on P-256, P-384 and P-521, RSA of 2048 to 4096 bits,
+//! Ed25519; the table of hashes is in [`scheme`].
+
+mod error;
+mod hash;
+mod material;
+mod pem;
+mod scheme;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
-use aws_lc_rs::digest;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ParsedPublicKey};
+use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use sha2::{Digest as _, Sha256};
-use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
-use crate::image::{Algorithm, Digest};
+pub use error::InvalidKey;
+pub use hash::{HashAlgorithm, UnknownHash};
+use material::Material;
+use scheme::Scheme;
 
-/// `id-ecPublicKey`, RFC 5480.
-const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-/// `secp256r1`, RFC 5480.
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+use crate::image::Digest;
 
-/// The longest PEM text that is read, in bytes. A 4096-bit RSA key takes 800.
-const PEM_BYTES: usize = 64 << 10;
-
-/// A public key, parsed once when the policy is compiled.
+/// A public key, parsed once when the policy is compiled, with the hashes that its signatures may be made with.
 #[derive(Clone)]
 pub struct PublicKey {
-    key: ParsedPublicKey,
+    schemes: Arc<[Scheme]>,
+    hash: Option<HashAlgorithm>,
     fingerprint: KeyFingerprint,
 }
 
@@ -28,123 +37,78 @@ pub struct PublicKey {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyFingerprint([u8; 32]);
 
-/// Why a text is no key that we verify with.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidKey {
-    /// No PEM block of a public key.
-    #[error("no PEM block \"PUBLIC KEY\" was found")]
-    NoPem,
-    /// The text is longer than any key.
-    #[error("{found} bytes are too long for a key, {limit} are read")]
-    TooLong {
-        /// Its length in bytes.
-        found: usize,
-        /// The bound.
-        limit: usize,
-    },
-    /// A PEM block of something else, such as a private key or a certificate.
-    #[error("a PEM block {found:?} is no public key")]
-    Label {
-        /// The block's label.
-        found: String,
-    },
-    /// A block that cannot be decoded.
-    #[error("the key cannot be decoded: {detail}")]
-    Encoding {
-        /// What is wrong with it.
-        detail: String,
-    },
-    /// A key of an algorithm that we do not verify with.
-    #[error("keys of the algorithm {found} are not supported, ECDSA P-256 is")]
-    Algorithm {
-        /// The algorithm's object identifier, and the curve's.
-        found: String,
-    },
-}
-
 // === impl PublicKey ===
 
 impl PublicKey {
-    /// Reads the first PEM block of `pem`.
+    /// Reads the first PEM block of `pem`. Signatures may be made with the hashes that such keys are used with by default.
     ///
     /// # Errors
     /// See [`InvalidKey`].
     pub fn from_pem(pem: &str) -> Result<Self, InvalidKey> {
-        if pem.len() > PEM_BYTES {
-            return Err(InvalidKey::TooLong {
-                found: pem.len(),
-                limit: PEM_BYTES,
-            });
-        }
-        let start = pem.find("-----BEGIN ").ok_or(InvalidKey::NoPem)?;
-        let block = first_block(pem.get(start..).unwrap_or_default());
-        let (label, document) =
-            spki::Document::from_pem(block).map_err(|e| InvalidKey::Encoding {
-                detail: e.to_string(),
-            })?;
-        if label != "PUBLIC KEY" {
-            return Err(InvalidKey::Label {
-                found: label.to_owned(),
-            });
-        }
-        Self::from_spki(document.as_bytes())
+        Self::read(pem, None)
     }
 
-    fn from_spki(der: &[u8]) -> Result<Self, InvalidKey> {
-        let undecodable = |detail: String| InvalidKey::Encoding { detail };
-        let info =
-            SubjectPublicKeyInfoRef::try_from(der).map_err(|e| undecodable(e.to_string()))?;
-        let oid = info.algorithm.oid;
-        let curve = info.algorithm.parameters_oid().ok();
-        if oid != EC_PUBLIC_KEY || curve != Some(P256) {
-            let found = curve.map_or_else(
-                || oid.to_string(),
-                |curve| format!("{oid} on curve {curve}"),
-            );
-            return Err(InvalidKey::Algorithm { found });
-        }
-        let point = info.subject_public_key.raw_bytes();
-        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point)
-            .map_err(|_| undecodable("not a point on P-256".to_owned()))?;
+    /// Reads the first PEM block of `pem`. Signatures must be made with this hash.
+    ///
+    /// # Errors
+    /// See [`InvalidKey`]; also when such keys are not used with this hash.
+    pub fn from_pem_with_hash(pem: &str, hash: HashAlgorithm) -> Result<Self, InvalidKey> {
+        Self::read(pem, Some(hash))
+    }
+
+    fn read(pem: &str, hash: Option<HashAlgorithm>) -> Result<Self, InvalidKey> {
+        let pem::Block { label, der } = pem::first_block(pem)?;
+        let (key, fingerprint) = match label.as_str() {
+            "PUBLIC KEY" => (Material::from_spki(&der)?, KeyFingerprint::of_spki(&der)),
+            "RSA PUBLIC KEY" => (
+                Material::from_rsa_public_key(&der)?,
+                KeyFingerprint::of_rsa_public_key(&der)?,
+            ),
+            _ if label.ends_with("PRIVATE KEY") => {
+                return Err(InvalidKey::PrivateKey { found: label });
+            }
+            _ if label.ends_with("CERTIFICATE") => {
+                return Err(InvalidKey::Certificate { found: label });
+            }
+            _ => return Err(InvalidKey::Label { found: label }),
+        };
         Ok(Self {
-            key,
-            fingerprint: KeyFingerprint(Sha256::digest(der).into()),
+            schemes: scheme::schemes(&key, hash)?.into(),
+            hash,
+            fingerprint,
         })
     }
 
-    /// Its fingerprint.
+    /// Its fingerprint. The same for every hash, and for every PEM form of one key.
     pub fn fingerprint(&self) -> KeyFingerprint {
         self.fingerprint
     }
 
-    /// Whether `signature` (ASN.1 DER) is this key's over `message`.
+    /// The hash that its signatures must be made with, where the policy names one.
+    pub fn hash_algorithm(&self) -> Option<HashAlgorithm> {
+        self.hash
+    }
+
+    /// Whether `signature` is this key's over `message`.
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.key.verify_sig(message, signature).is_ok()
+        self.schemes
+            .iter()
+            .any(|scheme| scheme.verifies(message, signature))
     }
 
-    /// Whether `signature` (ASN.1 DER) is this key's over the bytes that have this SHA-256. Another hash is never what was signed.
+    /// Whether `signature` is this key's over the bytes that have this SHA-256, made with that hash. Of other schemes the bytes
+    /// themselves would be needed: their signatures count as somebody else's.
     pub(super) fn verifies_digest(&self, message: &Digest, signature: &[u8]) -> bool {
-        message.algorithm() == Algorithm::Sha256
-            && digest::Digest::import_less_safe(message.as_bytes(), &digest::SHA256)
-                .is_ok_and(|digest| self.key.verify_digest_sig(&digest, signature).is_ok())
+        self.schemes
+            .iter()
+            .any(|scheme| scheme.verifies_sha256(message, signature))
     }
 }
 
-/// The text up to the end of its first PEM block: the first counts, as in policy-controller.
-fn first_block(pem: &str) -> &str {
-    const END: &str = "-----END ";
-    let Some(end) = pem.find(END) else { return pem };
-    let after = end + END.len();
-    match pem.get(after..).and_then(|rest| rest.find("-----")) {
-        Some(dashes) => pem.get(..after + dashes + 5).unwrap_or(pem),
-        None => pem,
-    }
-}
-
+/// Equal keys give equal answers: the same key, used with the same hashes.
 impl PartialEq for PublicKey {
     fn eq(&self, other: &Self) -> bool {
-        self.fingerprint == other.fingerprint
+        (self.fingerprint, self.hash) == (other.fingerprint, other.hash)
     }
 }
 
@@ -152,13 +116,34 @@ impl Eq for PublicKey {}
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PublicKey({})", self.fingerprint)
+        write!(f, "PublicKey({}", self.fingerprint)?;
+        if let Some(hash) = self.hash {
+            write!(f, " with {hash}")?;
+        }
+        f.write_str(")")
     }
 }
 
 // === impl KeyFingerprint ===
 
 impl KeyFingerprint {
+    fn of_spki(der: &[u8]) -> Self {
+        Self(Sha256::digest(der).into())
+    }
+
+    /// That of the `SubjectPublicKeyInfo` which holds this `RSAPublicKey`.
+    fn of_rsa_public_key(der: &[u8]) -> Result<Self, InvalidKey> {
+        let info: Result<PublicKeyX509Der<'_>, _> = aws_lc_rs::rsa::PublicKey::from_der(der)
+            .map_err(|_| aws_lc_rs::error::Unspecified)
+            .and_then(|key| key.as_der());
+        match info {
+            Ok(info) => Ok(Self::of_spki(info.as_ref())),
+            Err(_) => Err(InvalidKey::Encoding {
+                detail: "not an RSAPublicKey".to_owned(),
+            }),
+        }
+    }
+
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -35,7 +35,7 @@ mod requirement;
 mod verified;
 
 pub use bind::{Attestation, SignedImage};
-pub use key::{InvalidKey, KeyFingerprint, PublicKey};
+pub use key::{HashAlgorithm, InvalidKey, KeyFingerprint, PublicKey, UnknownHash};
 pub use rejection::Rejection;
 pub use requirement::{Requirement, VerifierId};
 pub use verified::{Signer, Verified};
@@ -116,7 +116,7 @@ pub fn attestation(
 fn enveloped(envelope: &Envelope, requirement: &Requirement) -> Result<Signer, Rejection> {
     if envelope.payload_type != bind::IN_TOTO_PAYLOAD {
         return Err(Rejection::PayloadType {
-            found: envelope.payload_type.clone(),
+            found: envelope.payload_type.chars().take(64).collect(),
         });
     }
     requirement.check(&envelope.signed_bytes(), &envelope.signature)

@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{PublicKey, Rejection, Signer};
+use super::{HashAlgorithm, PublicKey, Rejection, Signer};
 use crate::image::Digest;
 
 /// What must be proven for an authority. There is no variant that accepts anybody.
@@ -52,6 +52,8 @@ impl Requirement {
                 let mut hash = Sha256::new();
                 hash.update(b"key\0");
                 hash.update(key.fingerprint().as_bytes());
+                // The same key with another hash accepts other signatures.
+                hash.update(key.hash_algorithm().map_or("any", HashAlgorithm::as_str));
                 VerifierId(hash.finalize().into())
             }
         }

@@ -305,19 +305,3 @@ fn what_could_not_be_decoded_is_rejected_as_such() {
         Err(Rejection::Undecodable(error))
     );
 }
-
-#[test]
-fn only_public_keys_on_p256_are_read() {
-    let p384 =
-        "-----BEGIN PUBLIC KEY-----\nMHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE\n-----END PUBLIC KEY-----\n";
-    assert!(PublicKey::from_pem(p384).is_err());
-    assert_eq!(
-        PublicKey::from_pem("---somedata---"),
-        Err(InvalidKey::NoPem)
-    );
-    assert!(PublicKey::from_pem("-----BEGIN PUBLIC KEY-----").is_err());
-    assert!(matches!(
-        PublicKey::from_pem(&"x".repeat(1 << 20)),
-        Err(InvalidKey::TooLong { .. })
-    ));
-}

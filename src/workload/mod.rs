@@ -3,7 +3,7 @@
 //! *In*: the raw JSON of an object, and the old one on UPDATE. *Out*: [`ImageUse`]s (where, and what is written there), the
 //! [`PullScope`] whose credentials may fetch them, and whether the request changes what runs at all.
 //!
-//! Images are read from raw JSON by one table of pointers for all kinds ([`kinds`]), so fields of a newer API server reach policies
+//! Images are read from raw JSON by one table of pointers for all kinds (`kinds`), so fields of a newer API server reach policies
 //! unharmed and there is no second list to forget an ephemeral container in (CVE-2023-2727).
 
 mod changes;

@@ -90,7 +90,7 @@ async fn a_policy_for_bundles_begins_at_the_referrers() {
     let stage = Stage::new().await;
     stage.sign(&stage.release, &BundleOptions::default());
     stage
-        .admits(&stage.policy(json!({"signatureFormat": "bundle"})))
+        .admits(&stage.policy(&json!({"signatureFormat": "bundle"})))
         .await;
     assert_eq!(stage.asked(), 3);
     let requests = stage.registry.requests();

@@ -236,7 +236,7 @@ async fn evidence_kept_in_another_repository_is_found_there() {
     .unwrap();
     stage.refuses(&stage.signed(), Reason::Unsigned).await;
     let elsewhere = format!("{}/signatures/cart", stage.registry.host());
-    let policy = stage.policy(serde_json::json!({"source": [{"oci": elsewhere}]}));
+    let policy = stage.policy(&serde_json::json!({"source": [{"oci": elsewhere}]}));
     stage.admits(&policy).await;
 }
 

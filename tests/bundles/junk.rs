@@ -3,6 +3,7 @@
 use rstest::rstest;
 use vouchsafe::demo::registry::IMAGE_MANIFEST;
 use vouchsafe::demo::signer::{BUNDLE, BundleOptions, ReferrerOptions};
+use vouchsafe::image::Digest;
 use vouchsafe::verdict::Reason;
 
 use crate::stage::{BUILDER, REPOSITORY, Stage};
@@ -174,6 +175,33 @@ async fn broken_documents_do_not_hide_a_good_one() {
     }
     stage.sign(&stage.release, &honest());
     stage.admits(&stage.signed()).await;
+}
+
+/// Together they claim more than the process holds at one time, each of them as much as it may.
+#[tokio::test]
+async fn documents_that_are_large_together_do_not_hide_a_good_one() {
+    let stage = Stage::new().await;
+    for number in 0..10 {
+        let absent = Digest::sha256_of(format!("absent {number}").as_bytes());
+        let claims = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{IMAGE_MANIFEST}","artifactType":"{BUNDLE}","subject":{{"mediaType":"{IMAGE_MANIFEST}","size":1,"digest":"{0}"}},"config":{{"mediaType":"application/vnd.oci.empty.v1+json","size":2,"digest":"{0}"}},"layers":[{{"mediaType":"{BUNDLE}","size":16777216,"digest":"{absent}"}}]}}"#,
+            stage.image
+        );
+        stage
+            .store()
+            .push_manifest(REPOSITORY, None, IMAGE_MANIFEST, claims);
+    }
+    stage
+        .refuses(&stage.signed(), Reason::RegistryMalformed)
+        .await;
+    let stage_with_one = Stage::new().await;
+    for manifest in stage.store().manifests(REPOSITORY) {
+        stage_with_one
+            .store()
+            .push_manifest(REPOSITORY, None, IMAGE_MANIFEST, manifest.bytes);
+    }
+    stage_with_one.sign(&stage_with_one.release, &honest());
+    stage_with_one.admits(&stage_with_one.signed()).await;
 }
 
 #[rstest]

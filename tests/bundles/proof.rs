@@ -92,7 +92,7 @@ async fn admits_an_older_signature_that_refers_to_the_image() {
         attach_signature_referrer(stage.store(), REPOSITORY, &stage.image, key, &options).unwrap();
     }
     stage.admits(&stage.signed()).await;
-    let bundles_only = stage.policy(json!({"signatureFormat": "bundle"}));
+    let bundles_only = stage.policy(&json!({"signatureFormat": "bundle"}));
     stage.refuses(&bundles_only, Reason::Unsigned).await;
 }
 
@@ -110,7 +110,7 @@ async fn a_log_entry_that_nobody_asked_for_is_no_reason_to_refuse() {
     };
     stage.sign(&stage.release, &options);
     stage.admits(&stage.signed()).await;
-    stage.admits(&stage.policy(json!({"ctlog": {}}))).await;
+    stage.admits(&stage.policy(&json!({"ctlog": {}}))).await;
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn t02_refuses_a_forged_statement_whatever_its_artifact_type_says(
         .refuses(&stage.provenance(), Reason::UntrustedSigner)
         .await;
     let no_rego = stage.policy(
-        json!({"attestations": [{"name": "p", "predicateType": crate::stage::PROVENANCE}]}),
+        &json!({"attestations": [{"name": "p", "predicateType": crate::stage::PROVENANCE}]}),
     );
     stage.refuses(&no_rego, Reason::UntrustedSigner).await;
 }

@@ -21,7 +21,7 @@ use vouchsafe::limits::Limits;
 use vouchsafe::policy::{PolicySet, compile};
 use vouchsafe::trust::TrustMaterial;
 use vouchsafe::verdict::{ImageVerdict, Judgement, NoMatchPolicy, Reason};
-use vouchsafe::workload::{FieldPath, ImageUse, PullScope};
+use vouchsafe::workload::PullScope;
 
 use crate::support::registry::FaultyRegistry;
 
@@ -152,7 +152,7 @@ impl Stage {
 
     /// A policy that wants the image signed by the release key.
     pub(crate) fn signed(&self) -> Value {
-        self.policy(json!({}))
+        self.policy(&json!({}))
     }
 
     /// A policy that wants provenance of [`BUILDER`], by the release key.
@@ -160,7 +160,7 @@ impl Stage {
         let rego = format!(
             "package sigstore\nisCompliant {{ input.predicate.builder.id == \"{BUILDER}\" }}\n"
         );
-        self.policy(json!({"attestations": [{
+        self.policy(&json!({"attestations": [{
             "name": "provenance",
             "predicateType": PROVENANCE,
             "policy": {"type": "rego", "data": rego},
@@ -168,7 +168,7 @@ impl Stage {
     }
 
     /// A policy with one authority, the release key, and what is asked of it.
-    pub(crate) fn policy(&self, more: Value) -> Value {
+    pub(crate) fn policy(&self, more: &Value) -> Value {
         let mut authority =
             json!({"name": "release", "key": {"data": self.release.public_key_pem()}});
         let more = more.as_object().unwrap().clone();
@@ -195,16 +195,8 @@ impl Stage {
             no_match: NoMatchPolicy::Deny,
         };
         let image = format!("{}/{repository}@{}", self.registry.host(), self.image);
-        let uses = vec![ImageUse {
-            field: FieldPath::new(""),
-            image,
-        }];
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let keychain = Arc::new(Keychain::anonymous());
-        let review = self
-            .judge
-            .images(uses, &snapshot, None, keychain, deadline)
-            .await;
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let review = self.judge.images(&[image], &snapshot, deadline).await;
         review.images.into_iter().next().unwrap()
     }
 

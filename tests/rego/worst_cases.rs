@@ -2,7 +2,7 @@
 //!
 //! The limit is 768 MiB of address space for the whole test process, of which the test binary,
 //! its stacks and the allocator's reserve take a quarter before anything is evaluated: what is
-//! left for an evaluation is about the 512 MiB that contracts §9 names.
+//! left for an evaluation is about the 512 MiB that it is meant to end in.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

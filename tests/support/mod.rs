@@ -11,5 +11,9 @@
     reason = "each suite uses its part, and a fixture that breaks fails the test by panicking"
 )]
 
+pub mod command;
+pub mod policies;
+pub mod policy_text;
 pub mod registry;
 pub(crate) mod vectors;
+pub mod webhook;

@@ -95,7 +95,21 @@ pub fn load(paths: &[PathBuf]) -> Result<Documents, LoadError> {
     parse(&Snapshot::settled(paths))
 }
 
+/// Reads every document that can be read, beside everything that is wrong with the others: for those who report, not for those who
+/// enforce, who use [`load`].
+pub fn read_each(paths: &[PathBuf]) -> (Documents, Vec<Problem>) {
+    parse_each(&Snapshot::settled(paths))
+}
+
 fn parse(snapshot: &Snapshot) -> Result<Documents, LoadError> {
+    let (documents, problems) = parse_each(snapshot);
+    if problems.is_empty() {
+        return Ok(documents);
+    }
+    Err(LoadError { problems })
+}
+
+fn parse_each(snapshot: &Snapshot) -> (Documents, Vec<Problem>) {
     let mut sorter = sort::Sorter::default();
     let mut problems = snapshot.problems.clone();
     for file in &snapshot.files {
@@ -113,12 +127,9 @@ fn parse(snapshot: &Snapshot) -> Result<Documents, LoadError> {
     }
     let (mut documents, found) = sorter.finish();
     problems.extend(found);
-    if problems.is_empty() {
-        documents.fingerprint = snapshot.fingerprint;
-        return Ok(documents);
-    }
     problems.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
-    Err(LoadError { problems })
+    documents.fingerprint = snapshot.fingerprint;
+    (documents, problems)
 }
 
 #[cfg(test)]

@@ -239,7 +239,13 @@ impl Walk {
 fn has_policy_name(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let is_test = path.file_name().is_some_and(|name| name == TEST_CASES);
-    matches!(extension, Some("yaml" | "yml" | "json")) && !is_test
+    let is_policy = |extension: &str| {
+        let known = ["yaml", "yml", "json"];
+        known
+            .iter()
+            .any(|known| extension.eq_ignore_ascii_case(known))
+    };
+    extension.is_some_and(is_policy) && !is_test
 }
 
 fn unreadable(error: &io::Error) -> Cause {

@@ -3,66 +3,8 @@
 use http::StatusCode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 
+use crate::adapters::oci::{RequestClass, RequestOutcome};
 use crate::workload::Operation;
-
-/// What a registry, or the token service of one, is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RegistryRequest {
-    /// HEAD: which digest a tag points to.
-    Head,
-    /// A manifest, or an index.
-    Manifest,
-    /// A blob.
-    Blob,
-    /// What refers to a digest.
-    Referrers,
-    /// A token.
-    Token,
-}
-
-/// How a registry answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RegistryOutcome {
-    /// With what was asked for.
-    Found,
-    /// There is none.
-    NotFound,
-    /// Not to us.
-    Unauthorized,
-    /// Not now.
-    Throttled,
-    /// With something that cannot be read, or is not what was asked for.
-    Malformed,
-    /// Not at all, or with an error of its own.
-    Unreachable,
-}
-
-impl RegistryRequest {
-    /// The label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Head => "head",
-            Self::Manifest => "manifest",
-            Self::Blob => "blob",
-            Self::Referrers => "referrers",
-            Self::Token => "token",
-        }
-    }
-}
-
-impl RegistryOutcome {
-    /// The label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Found => "found",
-            Self::NotFound => "not-found",
-            Self::Unauthorized => "unauthorized",
-            Self::Throttled => "throttled",
-            Self::Malformed => "malformed",
-            Self::Unreachable => "unreachable",
-        }
-    }
-}
 
 /// One word of a closed set: only this folder makes them, each from a literal or from an enum of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,5 +75,30 @@ pub(super) fn status(status: StatusCode) -> Word {
         500 => "500",
         503 => "503",
         _ => "other",
+    })
+}
+
+/// What a registry, or its token service, is asked for.
+pub(super) fn request(class: RequestClass) -> Word {
+    Word(match class {
+        RequestClass::ManifestHead => "head",
+        RequestClass::ManifestGet => "manifest",
+        RequestClass::BlobGet => "blob",
+        RequestClass::Referrers => "referrers",
+        RequestClass::Token => "token",
+    })
+}
+
+/// How a registry answered.
+pub(super) fn outcome(outcome: RequestOutcome) -> Word {
+    Word(match outcome {
+        RequestOutcome::Ok => "ok",
+        RequestOutcome::Redirected => "redirected",
+        RequestOutcome::Unauthorized => "unauthorized",
+        RequestOutcome::NotFound => "not-found",
+        RequestOutcome::Throttled => "throttled",
+        RequestOutcome::ServerError => "server-error",
+        RequestOutcome::Unexpected => "unexpected",
+        RequestOutcome::Failed => "failed",
     })
 }

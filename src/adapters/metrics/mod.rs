@@ -15,10 +15,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::adapters::oci::{RequestClass, RequestOutcome};
 use crate::verdict::{Judgement, Reason};
 use crate::workload::Operation;
-
-pub use labels::{RegistryOutcome, RegistryRequest};
 
 use labels::{
     AdmissionLabels, CallLabels, ImageLabels, LoadLabels, PolicyLabels, RegistryLabels, Word,
@@ -167,10 +166,10 @@ impl Metrics {
     }
 
     /// A registry, or the token service of one, was asked.
-    pub fn registry_request(&self, request: RegistryRequest, outcome: RegistryOutcome) {
+    pub fn registry_request(&self, class: RequestClass, outcome: RequestOutcome) {
         let labels = RegistryLabels {
-            class: Word(request.as_str()),
-            outcome: Word(outcome.as_str()),
+            class: labels::request(class),
+            outcome: labels::outcome(outcome),
         };
         self.registry_requests.get_or_create(&labels).inc();
     }
@@ -242,7 +241,7 @@ mod tests {
         metrics.admission_began();
         metrics.refused(http::StatusCode::PAYLOAD_TOO_LARGE);
         metrics.image_verdict(Reason::Satisfied);
-        metrics.registry_request(RegistryRequest::Manifest, RegistryOutcome::NotFound);
+        metrics.registry_request(RequestClass::ManifestGet, RequestOutcome::NotFound);
         metrics.panicked();
         metrics.policies(3, 1);
         metrics.certificate_not_after(Timestamp::from_second(4_000_000_000).unwrap());

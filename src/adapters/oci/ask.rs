@@ -156,7 +156,25 @@ impl Asking {
                 Tried::Denied(detail) => denials.push(format!("{}: {detail}", candidate.source())),
             }
         }
+        self.authorizer.unlearn(ask.repository).await;
         Err(auth(ask, denials.join("; ")))
+    }
+
+    /// What `candidate` carries to answer `known`. A challenge that leads nowhere is not remembered.
+    async fn proof(
+        &self,
+        known: &Known,
+        candidate: Candidate<'_>,
+        purpose: Purpose<'_>,
+    ) -> Result<Proof, FetchError> {
+        let proof = self
+            .authorizer
+            .proof(known, candidate, purpose, &self.transport);
+        let proof = proof.await;
+        if proof.is_err() {
+            self.authorizer.unlearn(purpose.repository).await;
+        }
+        proof
     }
 
     /// Sends as one candidate. A first 401 is answered with what it asks for; a second one is a refusal.
@@ -174,11 +192,7 @@ impl Asking {
         };
         let mut known = self.authorizer.recall(ask.repository).await;
         let mut proof = match &known {
-            Some(known) => {
-                self.authorizer
-                    .proof(known, candidate, purpose, &self.transport)
-                    .await?
-            }
+            Some(known) => self.proof(known, candidate, purpose).await?,
             None => Proof::Nothing,
         };
         let mut may_answer = true;
@@ -216,10 +230,7 @@ impl Asking {
                     may_answer = false;
                     self.authorizer.learn(ask.repository, &asked).await;
                     self.authorizer.forget(candidate, ask.repository).await;
-                    let next = self
-                        .authorizer
-                        .proof(&asked, candidate, purpose, &self.transport)
-                        .await?;
+                    let next = self.proof(&asked, candidate, purpose).await?;
                     if next == proof {
                         return Ok(Tried::Denied(detail));
                     }
@@ -257,6 +268,11 @@ impl Asking {
                 let bytes = answer.body(registry, &ask.what, ask.limit, until).await?;
                 Ok(Some(Fetched { headers, bytes }))
             }
+            // What a registry sends us to must be there: that it is not is no word of the registry that there is none.
+            404 if answer.redirected_to.is_some() => Err(malformed(
+                ask,
+                "redirected to where nothing is (404)".to_owned(),
+            )),
             404 => {
                 // Read, so that the connection can be used again.
                 answer

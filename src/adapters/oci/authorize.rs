@@ -165,6 +165,16 @@ impl Authorizer {
         }
     }
 
+    /// Forgets what the registry asked for, after nobody could answer it: asked anew, it may say something else. Otherwise one bad
+    /// answer would keep us away from a registry for as long as anybody wants something of it.
+    pub(super) async fn unlearn(&self, repository: &Repository) {
+        for path in [repository.path(), ""] {
+            self.challenges
+                .invalidate(&(repository.registry().to_owned(), path.to_owned()))
+                .await;
+        }
+    }
+
     /// Drops the token of this candidate, after the registry refused it.
     pub(super) async fn forget(&self, candidate: Candidate<'_>, repository: &Repository) {
         self.tokens.forget(&candidate.token_key(repository)).await;

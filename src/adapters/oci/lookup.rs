@@ -8,17 +8,22 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 use super::address::{Class, Scope};
 
 /// The number of host names whose class is remembered. More than that, and the memory starts anew.
 const REMEMBERED: usize = 4_096;
+
+/// Names that are looked up at one time.
+static LOOKUPS: Semaphore = Semaphore::const_new(64);
 
 /// Host names to addresses.
 pub trait Lookup: Send + Sync {
@@ -33,10 +38,15 @@ pub struct SystemLookup;
 impl Lookup for SystemLookup {
     fn addresses(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         async move {
-            Ok(tokio::net::lookup_host((host, 0))
-                .await?
-                .map(|address| address.ip())
-                .collect())
+            // The system's resolver blocks a thread and cannot be interrupted. The place is given back by that thread, not by
+            // whoever has stopped waiting: however many names nobody answers for, they do not take all threads.
+            let place = LOOKUPS.acquire().await.map_err(io::Error::other)?;
+            let found = spawn_blocking(move || {
+                let _place = place;
+                let addresses = (host.as_str(), 0).to_socket_addrs();
+                addresses.map(|found| found.map(|address| address.ip()).collect())
+            });
+            found.await.map_err(io::Error::other)?
         }
         .boxed()
     }

@@ -28,6 +28,7 @@ pub(super) async fn judge(
     signed: &SignedBy,
     rules: &[AttestationRule],
     image: &PinnedImage,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> Result<(Answer, Vec<Arc<str>>), FetchError> {
     let trust = &scope.snapshot.trust;
@@ -47,8 +48,7 @@ pub(super) async fn judge(
     let types: BTreeSet<&str> = rules.iter().map(|rule| rule.predicate_type.uri()).collect();
     let wanted = WantedEvidence::Attestations(types.into_iter().map(str::to_owned).collect());
     let mut search = search(judge, signed, &wanted, image, scope);
-    let (mut pool, mut allowance) = (Pool::default(), Allowance::of_one_policy());
-    let mut refused = None;
+    let (mut pool, mut refused) = (Pool::default(), None);
     while let Some(gathered) = search.next().await? {
         let verified = pool.shortfall.sort(gathered, verify);
         if verified.is_empty() {
@@ -58,7 +58,7 @@ pub(super) async fn judge(
         if !pool.covers(rules) {
             continue;
         }
-        match all_rules(judge, rules, &pool, &mut allowance, scope).await {
+        match all_rules(judge, rules, &pool, allowance, scope).await {
             answer @ Answer::Satisfied { .. } => {
                 search.was_right();
                 return Ok((answer, pool.inputs(rules)));
@@ -70,7 +70,7 @@ pub(super) async fn judge(
     let inputs = pool.inputs(rules);
     let answer = match refused {
         Some(answer) => answer,
-        None => all_rules(judge, rules, &pool, &mut allowance, scope).await,
+        None => all_rules(judge, rules, &pool, allowance, scope).await,
     };
     Ok((answer, inputs))
 }
@@ -88,7 +88,7 @@ async fn all_rules(
     judge: &Judge,
     rules: &[AttestationRule],
     pool: &Pool,
-    allowance: &mut Allowance,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> Answer {
     let (mut evidence, mut entries, mut evaluated) = (Vec::new(), serde_json::Map::new(), false);
@@ -122,7 +122,7 @@ async fn one_rule(
     judge: &Judge,
     rule: &AttestationRule,
     pool: &Pool,
-    allowance: &mut Allowance,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> Answer {
     let is_wanted = |v: &&Arc<Verified<Attestation>>| {
@@ -189,7 +189,7 @@ async fn passes(
     judge: &Judge,
     rule: &AttestationRule,
     attestation: &Verified<Attestation>,
-    allowance: &mut Allowance,
+    allowance: &Allowance,
     scope: &Scope<'_>,
 ) -> Result<Decision, NoAnswer> {
     let Some(program) = &rule.program else {

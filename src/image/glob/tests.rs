@@ -75,6 +75,10 @@ fn t21_pattern_does_not_leak_over_host_or_path(#[case] glob: &str, #[case] image
 #[case("docker.io/library/nginx:1.25")]
 #[case("index.docker.io/nginx")]
 #[case("index.docker.io/library/nginx@D")]
+#[case("index.docker.io:443/library/nginx")]
+#[case("registry-1.docker.io/library/nginx:1.25@D")]
+#[case("registry.hub.docker.com/library/nginx")]
+#[case("Index.Docker.IO/library/nginx")]
 fn t55_every_spelling_of_docker_hub_matches_its_rule(#[case] image: &str) {
     assert_eq!(matched("index.docker.io/library/*", image), Some(false));
     assert_eq!(matched("*", image), Some(false));
@@ -84,11 +88,20 @@ fn t55_every_spelling_of_docker_hub_matches_its_rule(#[case] image: &str) {
 #[case("docker.io.evil.com/library/nginx")]
 #[case("evil.com/docker.io/library/nginx")]
 #[case("index.docker.io.evil.com/library/nginx")]
-#[case("index.docker.io:443/library/nginx")]
 #[case("localhost/library/nginx")]
 fn t55_what_only_resembles_docker_hub_does_not_match_its_rule(#[case] image: &str) {
     assert_eq!(matched("index.docker.io/library/*", image), None);
     assert_eq!(matched("*", image), None);
+}
+
+#[rstest]
+#[case("GHCR.IO/foo/bar")]
+#[case("ghcr.io:443/foo/bar:v1")]
+#[case("ghcr.io:00443/foo/bar:v1")]
+#[case("Ghcr.io:443/foo/bar@D")]
+fn t55_a_host_in_another_spelling_does_not_avoid_its_rule(#[case] image: &str) {
+    assert_eq!(matched("ghcr.io/**", image), Some(false));
+    assert_eq!(matched("ghcr.io.evil.com/**", image), None);
 }
 
 #[rstest]

@@ -1,0 +1,34 @@
+# What can be done here: `just --list`.
+
+# List what can be done
+default:
+    @just --list
+
+# The first ring of tests: needs nothing but Rust
+test:
+    cargo test
+
+# The second ring: real cosign, real registries (builds them the first time, minutes)
+e2e:
+    tests/tools/install
+    cargo test --features e2e --test e2e
+
+# Requests and time per admission
+bench:
+    cargo bench --bench registry_requests
+
+# What CI runs
+check:
+    .ci/run
+
+# Format the code
+fmt:
+    cargo fmt
+
+# See it work
+demo:
+    cargo run -- demo
+
+# Record evidence anew with real tools: all groups, or those that are named
+record *GROUPS:
+    tests/tools/record {{GROUPS}}

@@ -1,0 +1,221 @@
+//! What a policy's author may not have meant: accepted, and weaker or narrower than it looks.
+
+use crate::api;
+use crate::policy::{Problem, is_anchored};
+
+/// Short names of predicate types for which policy-controller warns.
+const DEPRECATED_TYPES: [&str; 7] = [
+    "custom",
+    "slsaprovenance",
+    "spdx",
+    "spdxjson",
+    "cyclonedx",
+    "link",
+    "vuln",
+];
+
+/// Everything there is to say about a policy that is not wrong.
+pub(super) fn about(policy: &api::ClusterImagePolicy) -> Vec<Problem> {
+    let spec = &policy.spec;
+    let mut advice = Vec::new();
+    for (index, image) in spec.images.iter().enumerate() {
+        advice.extend(glob(&image.glob, &format!("spec.images[{index}].glob")));
+    }
+    for (index, entry) in spec.matches.iter().enumerate() {
+        advice.extend(match_entry(entry, &format!("spec.match[{index}]")));
+    }
+    if spec.authorities.is_empty() && spec.policy.is_some() {
+        advice.push(Problem::new(
+            "the list is empty",
+            "spec.authorities",
+            "the policy is evaluated over authorityMatches: {}; policy-controller refuses this unless fail-on-empty-authorities is false",
+        ));
+    }
+    for (index, authority) in spec.authorities.iter().enumerate() {
+        let path = format!("spec.authorities[{index}]");
+        advice.extend(static_pass(spec, authority, &path));
+        advice.extend(identities(authority, &path));
+        advice.extend(transparency(authority, &path));
+        advice.extend(blocks(authority, &path));
+        advice.extend(predicate_types(authority, &path));
+    }
+    advice
+}
+
+/// Globs that match less than they seem to, or nothing. Matched is the full name, with its digest or its tag, and the reference as
+/// it is written.
+fn glob(glob: &str, field: &str) -> Option<Problem> {
+    let hub = ["docker.io/", "registry-1.docker.io/"]
+        .iter()
+        .any(|name| glob.starts_with(name));
+    let (message, details) = if glob.contains("//") {
+        (
+            "glob can never match",
+            "an image reference has no scheme and no empty part".to_owned(),
+        )
+    } else if hub {
+        (
+            "glob matches only references that are written like this",
+            "Docker Hub is matched as index.docker.io/REPOSITORY, whatever the spelling".to_owned(),
+        )
+    } else if !glob.contains('/') && !glob.contains("**") && glob != "*" && !glob.is_empty() {
+        (
+            "glob matches only references that are written without a registry",
+            format!(
+                "full names are matched as REGISTRY/REPOSITORY; write index.docker.io/library/{glob} or **/{glob}"
+            ),
+        )
+    } else if is_bare(glob) {
+        (
+            "glob matches only references without tag and digest",
+            format!(
+                "images are matched with their digest or tag; write {glob}@* or {glob}:* beside it, or {glob}**"
+            ),
+        )
+    } else {
+        return None;
+    };
+    Some(Problem::new(message, field, details))
+}
+
+/// Whether a glob is the name of a repository, without wildcard, tag or digest.
+fn is_bare(glob: &str) -> bool {
+    let last = glob.rsplit('/').next().unwrap_or_default();
+    glob.contains('/') && !glob.contains(['*', '@']) && !last.contains(':')
+}
+
+fn match_entry(entry: &api::MatchResource, path: &str) -> Option<Problem> {
+    let (field, details) = if entry.resource.is_empty() {
+        ("resource", "without a resource it selects no object")
+    } else if entry.version.is_empty() {
+        (
+            "version",
+            "without a version it selects no object; * is any version",
+        )
+    } else {
+        return None;
+    };
+    Some(Problem::new(
+        "match never selects an object",
+        format!("{path}.{field}"),
+        details,
+    ))
+}
+
+/// A fixed yes to every image, with no policy over it.
+fn static_pass(
+    spec: &api::ClusterImagePolicySpec,
+    authority: &api::Authority,
+    path: &str,
+) -> Option<Problem> {
+    let everything = spec
+        .images
+        .iter()
+        .any(|image| ["**", "*/**", "**/*"].contains(&image.glob.as_str()));
+    let passes = authority
+        .static_
+        .as_ref()
+        .is_some_and(|fixed| fixed.action == "pass");
+    (everything && passes && spec.policy.is_none()).then(|| {
+        Problem::new(
+            "every image is admitted without proof",
+            format!("{path}.static.action"),
+            "the policy matches every image, and one authority that is satisfied is enough",
+        )
+    })
+}
+
+fn identities(authority: &api::Authority, path: &str) -> Vec<Problem> {
+    let identities = authority.keyless.iter().flat_map(|k| k.identities.iter());
+    let patterns = identities.enumerate().flat_map(|(index, identity)| {
+        let at = format!("{path}.keyless.identities[{index}]");
+        [
+            (&identity.issuer_reg_exp, format!("{at}.issuerRegExp")),
+            (&identity.subject_reg_exp, format!("{at}.subjectRegExp")),
+        ]
+    });
+    patterns
+        .filter(|(pattern, _)| !pattern.is_empty() && !is_anchored(pattern))
+        .map(|(_, field)| {
+            Problem::new(
+                "regular expression is not anchored",
+                field,
+                "it is searched for anywhere, so a longer text that contains a match matches too; begin it with ^ and end it with $",
+            )
+        })
+        .collect()
+}
+
+/// A keyless authority with a TrustRoot of its own that does not say where signing is proven to have happened in time.
+fn transparency(authority: &api::Authority, path: &str) -> Option<Problem> {
+    let keyless = authority.keyless.as_ref()?;
+    let has_log = authority
+        .ctlog
+        .as_ref()
+        .is_some_and(|log| log.url.is_some() || !log.trust_root_ref.is_empty());
+    let is_open =
+        !keyless.trust_root_ref.is_empty() && !has_log && authority.rfc3161_timestamp.is_none();
+    is_open.then(|| {
+        Problem::new(
+            "no transparency log is named",
+            format!("{path}.ctlog"),
+            "an entry is required if the TrustRoot has logs, else a timestamp if it has timestamp authorities, \
+             else the certificate must be valid now; policy-controller always asks for the last. Name one of them",
+        )
+    })
+}
+
+fn blocks(authority: &api::Authority, path: &str) -> Vec<Problem> {
+    let ca = authority
+        .keyless
+        .as_ref()
+        .and_then(|keyless| keyless.ca_cert.as_ref());
+    let mut advice = Vec::new();
+    if let Some(key) = &authority.key
+        && key.data.matches("-----BEGIN ").count() > 1
+    {
+        advice.push(Problem::new(
+            "there are several PEM blocks",
+            format!("{path}.key.data"),
+            "only the first counts; give each key an authority of its own",
+        ));
+    }
+    if ca.is_some_and(|ca| ca.data.contains("PUBLIC KEY-----")) {
+        advice.push(Problem::new(
+            "a public key vouches for no identity",
+            format!("{path}.keyless.ca-cert.data"),
+            "give the certificates of the certificate authority",
+        ));
+    }
+    advice
+}
+
+/// Types that are no URI. The words are policy-controller's, and so is the path, without an index.
+fn predicate_types(authority: &api::Authority, path: &str) -> Vec<Problem> {
+    let types = authority.attestations.iter().map(|a| &a.predicate_type);
+    types
+        .filter(|written| !written.is_empty())
+        .filter(|written| DEPRECATED_TYPES.contains(&written.as_str()) || !is_uri(written))
+        .map(|written| {
+            Problem::invalid(
+                written,
+                format!("{path}.attestations.predicateType"),
+                "deprecated value, please use RFC 3986 conformant values",
+            )
+        })
+        .collect()
+}
+
+/// Whether it is an absolute URI or an absolute path, without control characters.
+fn is_uri(text: &str) -> bool {
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    };
+    let has_scheme = text
+        .split_once(':')
+        .is_some_and(|(scheme, rest)| is_scheme(scheme) && !rest.is_empty());
+    !text.contains(|c: char| c.is_ascii_control()) && (has_scheme || text.starts_with('/'))
+}

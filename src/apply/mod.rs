@@ -1,0 +1,111 @@
+//! What a resource is told when it is applied: whether it would be refused, and what its author may not have meant.
+//!
+//! In come a [`ClusterImagePolicy`](api::ClusterImagePolicy) or a [`TrustRoot`](api::TrustRoot) as written. Out come [`Finding`]s:
+//! everything that policy-controller's validating webhook refuses, in its words, and programs that do not compile
+//! ([`Severity::Refused`]); and what is accepted but weak, without effect, or not implemented by this version
+//! ([`Severity::Warning`]). Nothing is fetched: whether something that is referred to exists is not looked at here.
+//!
+//! The rules of a policy's shape are those by which policies are compiled ([`crate::policy`]), so what is accepted here and asks for
+//! nothing that is not implemented is a policy that can be enforced.
+
+mod advice;
+mod trust_root;
+
+use crate::api;
+use crate::policy::{Problem, compile};
+
+/// The namespace in which Secrets of policies are looked for, unless told otherwise.
+pub const DEFAULT_NAMESPACE: &str = "cosign-system";
+
+/// What one finding means for its resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The resource is refused.
+    Refused,
+    /// The resource is accepted, and its author should know.
+    Warning,
+}
+
+/// One thing that was found in a resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// What it means for the resource.
+    pub severity: Severity,
+    /// What it is.
+    pub problem: Problem,
+}
+
+/// Checks a policy. `namespace` is the only one whose Secrets the webhook reads.
+///
+/// Findings come refusals first, then warnings, each merged and sorted as [`Problem::merged`] does.
+pub fn check_policy(policy: &api::ClusterImagePolicy, namespace: &str) -> Vec<Finding> {
+    let problems = compile(policy).body.err().unwrap_or_default();
+    let (not_supported, mut wrong): (Vec<_>, Vec<_>) =
+        problems.into_iter().partition(Problem::is_not_supported);
+    wrong.extend(foreign_secrets(policy, namespace));
+    let mut warnings = not_supported;
+    warnings.extend(advice::about(policy));
+    // What is refused needs no advice.
+    let is_refused = |field: &String| wrong.iter().any(|problem| problem.fields().contains(field));
+    warnings.retain(|warning| !warning.fields().iter().any(is_refused));
+    findings(wrong, warnings)
+}
+
+/// Checks a `TrustRoot`. Findings come in the same order as those of [`check_policy`].
+pub fn check_trust_root(root: &api::TrustRoot) -> Vec<Finding> {
+    let not_used = Problem::new(
+        "not supported yet by this version",
+        "spec",
+        "policies that name this TrustRoot deny the images that they match",
+    );
+    findings(trust_root::check(&root.spec), vec![not_used])
+}
+
+/// What the API server would answer, in policy-controller's words; `None` if it accepts.
+pub fn refusal(findings: &[Finding]) -> Option<String> {
+    let refused = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Refused);
+    let entries: Vec<String> = refused.map(|finding| finding.problem.to_string()).collect();
+    (!entries.is_empty()).then(|| format!("validation failed: {}", entries.join("\n")))
+}
+
+fn findings(refused: Vec<Problem>, warnings: Vec<Problem>) -> Vec<Finding> {
+    let with = |severity, problems| {
+        let merged = Problem::merged(problems).into_iter();
+        merged.map(move |problem| Finding { severity, problem })
+    };
+    with(Severity::Refused, refused)
+        .chain(with(Severity::Warning, warnings))
+        .collect()
+}
+
+/// Secrets of another namespace, which are never read.
+fn foreign_secrets(policy: &api::ClusterImagePolicy, namespace: &str) -> Vec<Problem> {
+    let authorities = policy.spec.authorities.iter().enumerate();
+    let keys = authorities.flat_map(|(index, authority)| {
+        let path = format!("spec.authorities[{index}]");
+        let ca = authority
+            .keyless
+            .as_ref()
+            .and_then(|keyless| keyless.ca_cert.as_ref());
+        [
+            (authority.key.as_ref(), format!("{path}.key")),
+            (ca, format!("{path}.keyless.ca-cert")),
+        ]
+    });
+    let secrets = keys.filter_map(|(key, path)| Some((key?.secret_ref.as_ref()?, path)));
+    secrets
+        .filter(|(secret, _)| !secret.namespace.is_empty() && secret.namespace != namespace)
+        .map(|(secret, path)| {
+            Problem::invalid(
+                &secret.namespace,
+                format!("{path}.secretref.namespace"),
+                format!("the Secret must be in the controller's namespace, {namespace}"),
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,239 @@
+//! `vouchsafe lint`: every check that a cluster makes when a policy is applied, on files.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::{Exit, note, print};
+use crate::adapters::files::{self, Cause, Documents, Origin};
+use crate::apply::{self, Finding, Severity};
+use crate::explain::printable_line;
+
+/// The longest line of a finding that is printed, in bytes.
+const LINE_BYTES: usize = 4096;
+
+/// Arguments of `lint`.
+#[derive(Args, Debug)]
+#[command(after_help = "Exit codes:
+  0  every resource would be accepted; warnings are printed
+  2  a resource would be refused, or a file cannot be read (with --strict: or there is a warning)
+
+Examples:
+  vouchsafe lint policies/
+  vouchsafe lint --strict policies/release.yaml trust/
+  vouchsafe lint -o json policies/ | jq '.resources[] | select(.refusal)'
+
+A refusal is worded as the cluster words it. A warning is about a policy that is accepted and weaker than it looks,
+or that asks for something this version does not implement: then it denies the images that it matches.")]
+pub(super) struct LintArgs {
+    /// A file or folder with ClusterImagePolicy and TrustRoot documents (YAML or JSON)
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// Refuse what there are warnings about
+    #[arg(long)]
+    strict: bool,
+
+    /// The namespace of the webhook, the only one whose Secrets it reads
+    #[arg(long, value_name = "NAMESPACE", default_value = apply::DEFAULT_NAMESPACE, env = "VOUCHSAFE_NAMESPACE")]
+    namespace: String,
+
+    /// How findings are written
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Output {
+    /// One line per finding and its details below, for people
+    #[default]
+    Text,
+    /// vouchsafe.lint/v1 for machines
+    Json,
+}
+
+/// What `-o json` prints. Fields are only added within v1.
+#[derive(Serialize)]
+struct Report {
+    schema: &'static str,
+    /// Resources in the order of files and documents.
+    resources: Vec<Resource>,
+    /// Files and documents that could not be read as resources.
+    unreadable: Vec<Unreadable>,
+}
+
+/// One resource and what was found in it.
+#[derive(Serialize)]
+struct Resource {
+    file: String,
+    /// The line on which its document begins, from 1.
+    line: u64,
+    kind: &'static str,
+    name: String,
+    /// What the API server would answer, if it would refuse the resource.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<String>,
+    findings: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    severity: &'static str,
+    message: String,
+    fields: Vec<String>,
+    details: String,
+}
+
+#[derive(Serialize)]
+struct Unreadable {
+    file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    message: String,
+}
+
+pub(super) fn run(args: &LintArgs) -> anyhow::Result<Exit> {
+    let (documents, problems) = files::read_each(&args.paths);
+    let report = Report {
+        schema: "vouchsafe.lint/v1",
+        resources: resources(&documents, &args.namespace),
+        unreadable: problems.iter().map(unreadable).collect(),
+    };
+    match args.output {
+        Output::Text => print(&text(&report))?,
+        Output::Json => print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?,
+    }
+    note(&summary(&report));
+    Ok(exit(&report, args.strict))
+}
+
+fn resources(documents: &Documents, namespace: &str) -> Vec<Resource> {
+    let policies = documents.policies.iter().map(|policy| {
+        let found = apply::check_policy(&policy.value, namespace);
+        let name = policy.value.metadata.name.as_deref();
+        resource(&policy.origin, "ClusterImagePolicy", name, &found)
+    });
+    let roots = documents.trust_roots.iter().map(|root| {
+        let found = apply::check_trust_root(&root.value);
+        let name = root.value.metadata.name.as_deref();
+        resource(&root.origin, "TrustRoot", name, &found)
+    });
+    let mut all: Vec<Resource> = policies.chain(roots).collect();
+    all.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    all
+}
+
+fn resource(
+    origin: &Origin,
+    kind: &'static str,
+    name: Option<&str>,
+    findings: &[Finding],
+) -> Resource {
+    Resource {
+        file: origin.file.display().to_string(),
+        line: origin.line,
+        kind,
+        name: name.unwrap_or_default().to_owned(),
+        refusal: apply::refusal(findings),
+        findings: findings.iter().map(entry).collect(),
+    }
+}
+
+fn entry(finding: &Finding) -> Entry {
+    Entry {
+        severity: match finding.severity {
+            Severity::Refused => "refused",
+            Severity::Warning => "warning",
+        },
+        message: finding.problem.message().to_owned(),
+        fields: finding.problem.fields().to_vec(),
+        details: finding.problem.details().to_owned(),
+    }
+}
+
+/// What the API server would say to a document that is no resource; to a file that is none, what the reader says.
+fn unreadable(problem: &files::Problem) -> Unreadable {
+    let message = match &problem.cause {
+        Cause::Decode { kind, name, error } => format!(
+            "{kind} {name}: decoding request failed: cannot decode incoming new object: {error}"
+        ),
+        cause => cause.to_string(),
+    };
+    Unreadable {
+        file: problem.file.display().to_string(),
+        line: problem.position.map(|position| position.line),
+        message,
+    }
+}
+
+fn text(report: &Report) -> String {
+    let unreadable = report.unreadable.iter().map(unreadable_text);
+    let findings = report.resources.iter().flat_map(|resource| {
+        let findings = resource.findings.iter();
+        findings.map(|entry| finding_text(resource, entry))
+    });
+    unreadable.chain(findings).collect()
+}
+
+fn unreadable_text(unreadable: &Unreadable) -> String {
+    let line = unreadable
+        .line
+        .map_or_else(String::new, |line| format!(":{line}"));
+    let message = printable_line(&unreadable.message, LINE_BYTES);
+    format!("{}{line}: refused: {message}\n", unreadable.file)
+}
+
+/// One line, and one more for each line of details.
+fn finding_text(resource: &Resource, entry: &Entry) -> String {
+    let prefix = match entry.severity {
+        "refused" => "validation failed: ",
+        _ => "",
+    };
+    let Resource {
+        file,
+        line,
+        kind,
+        name,
+        ..
+    } = resource;
+    let what = format!("{prefix}{}: {}", entry.message, entry.fields.join(", "));
+    let what = printable_line(&what, LINE_BYTES);
+    let details = entry.details.lines();
+    let details: Vec<String> = details
+        .map(|detail| format!("    {}\n", printable_line(detail, LINE_BYTES)))
+        .collect();
+    format!(
+        "{file}:{line}: {kind} {name}: {}: {what}\n{}",
+        entry.severity,
+        details.concat()
+    )
+}
+
+/// How many resources, and what became of them.
+fn summary(report: &Report) -> String {
+    let count = |wanted: fn(&Resource) -> bool| {
+        report
+            .resources
+            .iter()
+            .filter(|resource| wanted(resource))
+            .count()
+    };
+    let refused = count(|resource| resource.refusal.is_some());
+    let warned = count(|resource| resource.refusal.is_none() && !resource.findings.is_empty());
+    format!(
+        "checked: {}, refused: {refused}, accepted with warnings: {warned}, unreadable: {}",
+        report.resources.len(),
+        report.unreadable.len()
+    )
+}
+
+fn exit(report: &Report, strict: bool) -> Exit {
+    let is_refused =
+        |resource: &Resource| resource.refusal.is_some() || strict && !resource.findings.is_empty();
+    if report.unreadable.is_empty() && !report.resources.iter().any(is_refused) {
+        Exit::Success
+    } else {
+        Exit::Usage
+    }
+}

@@ -1,0 +1,47 @@
+//! The second ring of tests: real signing tools, real registries, and the program as it is built.
+//!
+//! In come the tools that `tests/tools/install` builds (crane, cosign 3, cosign 2, olareg, distribution) and the binary; out comes
+//! a verdict per trial. Everything runs on loopback ports and in temporary folders. A trial whose tool is missing is counted as
+//! ignored and says which command installs it; with `CI=true` it fails.
+//!
+//! | file | what |
+//! |---|---|
+//! | `tools` | where the tools are, and trials that need some of them |
+//! | `process` | programs that run to their end, and programs that run until they are dropped |
+//! | `registries` | olareg and distribution, with and without credentials |
+//! | `stage` | a working folder: keys, images, signatures, policies, and `vouchsafe verify` |
+//! | `signers` | every case × cosign 2 and 3 × olareg and distribution |
+//! | `credentials` | a registry that asks who we are |
+//! | `outages` | a registry that is gone |
+//! | `webhook` | the same images through `vouchsafe serve`, over HTTPS |
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a trial fails by panicking, and the harness reports it"
+)]
+
+mod credentials;
+mod outages;
+mod process;
+mod registries;
+mod signers;
+mod stage;
+mod tools;
+mod webhook;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    // One program for the whole run, also when it is built anew meanwhile.
+    let folder = tempfile::tempdir().unwrap();
+    stage::take_program(folder.path());
+    let mut trials = signers::trials();
+    trials.extend(credentials::trials());
+    trials.extend(outages::trials());
+    trials.extend(webhook::trials());
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}

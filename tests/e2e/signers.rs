@@ -1,0 +1,154 @@
+//! What each cosign writes into each registry, and what is answered to it: by tag and by digest, under both policies.
+
+use libtest_mimic::Trial;
+
+use crate::registries::Kind;
+use crate::stage::{Cosign, ELSEWHERE, Image, Judged, Key, Stage, TEKTON_CHAINS};
+use crate::tools::trial;
+
+/// What is done to an image.
+#[derive(Clone, Copy)]
+enum Step {
+    Sign(Key),
+    Attest(Key, &'static str),
+}
+
+/// What a policy is to answer.
+#[derive(Clone, Copy)]
+enum Answer {
+    Admitted,
+    Denied(&'static str),
+}
+
+/// One image: what is done to it, and what the policies *signed* and *built* are to answer.
+struct Case {
+    name: &'static str,
+    steps: &'static [Step],
+    signed: Answer,
+    built: Answer,
+}
+
+const UNSIGNED: Answer = Answer::Denied("no signatures found");
+const NO_PROVENANCE: Answer = Answer::Denied("no matching attestations with type");
+
+const CASES: &[Case] = &[
+    Case {
+        name: "admits what the release key signed and tekton chains built",
+        steps: &[
+            Step::Sign(Key::Release),
+            Step::Attest(Key::Release, TEKTON_CHAINS),
+        ],
+        signed: Answer::Admitted,
+        built: Answer::Admitted,
+    },
+    Case {
+        name: "denies what nobody signed",
+        steps: &[],
+        signed: UNSIGNED,
+        built: NO_PROVENANCE,
+    },
+    Case {
+        name: "denies what a stranger signed and attested",
+        steps: &[
+            Step::Sign(Key::Stranger),
+            Step::Attest(Key::Stranger, TEKTON_CHAINS),
+        ],
+        signed: Answer::Denied("no matching signatures"),
+        built: NO_PROVENANCE,
+    },
+    Case {
+        name: "denies what was built elsewhere with the message of the policy",
+        steps: &[
+            Step::Sign(Key::Release),
+            Step::Attest(Key::Release, ELSEWHERE),
+        ],
+        signed: Answer::Admitted,
+        built: Answer::Denied(
+            "built by https://builder.example/elsewhere, not by https://tekton.dev/chains/v2",
+        ),
+    },
+    Case {
+        name: "an attestation is no signature",
+        steps: &[Step::Attest(Key::Release, TEKTON_CHAINS)],
+        signed: UNSIGNED,
+        built: Answer::Admitted,
+    },
+    Case {
+        name: "a signature is no attestation",
+        steps: &[Step::Sign(Key::Release)],
+        signed: Answer::Admitted,
+        built: NO_PROVENANCE,
+    },
+    Case {
+        name: "one good attestation among others is enough",
+        steps: &[
+            Step::Attest(Key::Release, ELSEWHERE),
+            Step::Attest(Key::Stranger, TEKTON_CHAINS),
+            Step::Attest(Key::Release, TEKTON_CHAINS),
+        ],
+        signed: UNSIGNED,
+        built: Answer::Admitted,
+    },
+    Case {
+        name: "one good signature among others is enough and two bad halves are not",
+        steps: &[
+            Step::Sign(Key::Stranger),
+            Step::Sign(Key::Release),
+            Step::Attest(Key::Stranger, TEKTON_CHAINS),
+            Step::Attest(Key::Release, ELSEWHERE),
+        ],
+        signed: Answer::Admitted,
+        built: Answer::Denied("built by https://builder.example/elsewhere"),
+    },
+];
+
+/// Every case, for every pair of cosign and registry.
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for kind in [Kind::Olareg, Kind::Distribution] {
+        for cosign in [Cosign::Three, Cosign::Two] {
+            trials.extend(CASES.iter().map(|case| {
+                let name = format!("{}, {}: {}", kind.name(), cosign.name(), case.name);
+                trial(name, &Stage::needs(kind, cosign), move || {
+                    play(case, kind, cosign);
+                })
+            }));
+        }
+    }
+    trials
+}
+
+fn play(case: &Case, kind: Kind, cosign: Cosign) {
+    let stage = Stage::new(kind, cosign);
+    let image = stage.image("app");
+    for step in case.steps {
+        step.take(&stage, &image);
+    }
+    for (policy, answer) in [(stage.signed(), case.signed), (stage.built(), case.built)] {
+        for reference in [&image.by_tag, &image.by_digest] {
+            answer.check(&stage.verify(&policy, reference));
+        }
+    }
+}
+
+// === impl Step ===
+
+impl Step {
+    fn take(self, stage: &Stage, image: &Image) {
+        match self {
+            Self::Sign(key) => stage.sign(image, key),
+            Self::Attest(key, builder) => stage.attest(image, key, builder),
+        }
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    fn check(self, judged: &Judged) {
+        match self {
+            Self::Admitted => judged.admitted(),
+            Self::Denied(phrase) => judged.denied(phrase),
+        }
+    }
+}

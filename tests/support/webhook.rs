@@ -1,0 +1,308 @@
+//! The real webhook as the API server meets it: an AdmissionReview over HTTPS, and what comes back.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use vouchsafe::app::webhook::{self, Certificate, Running, WebhookSettings};
+use vouchsafe::config::{JudgeArgs, NoMatch};
+use vouchsafe::limits::Limits;
+use vouchsafe::server::TlsVersion;
+
+/// The webhook in this process, on a loopback port, with a certificate of its own. Stops when it is dropped.
+pub struct Webhook {
+    caller: Caller,
+    _running: Running,
+    _folder: TempDir,
+}
+
+/// A client of one webhook, which trusts its certificate authority and nobody else.
+pub struct Caller {
+    client: reqwest::Client,
+    url: String,
+}
+
+/// An AdmissionReview: the creation of a Pod.
+#[derive(Clone, Debug)]
+pub struct Review {
+    uid: String,
+    timeout: u64,
+    object: Value,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// Whether the Pod is created.
+    pub allowed: bool,
+    /// `auditAnnotations`.
+    pub annotations: Value,
+    /// `status.message`, empty when allowed.
+    pub message: String,
+    /// `status.details.causes`.
+    pub causes: Vec<Value>,
+    /// `warnings`.
+    pub warnings: Vec<String>,
+    /// How long the call took.
+    pub took: Duration,
+}
+
+/// Reasons that say *could not judge*. Whoever reads one must not be told that something is missing.
+const COULD_NOT_JUDGE: [&str; 12] = [
+    "policy-invalid",
+    "policy-budget",
+    "trust-root-unavailable",
+    "registry-unreachable",
+    "registry-auth",
+    "registry-throttled",
+    "registry-malformed",
+    "digest-mismatch",
+    "limit-exceeded",
+    "deadline",
+    "overloaded",
+    "internal",
+];
+
+/// Words that say that something is missing.
+const ABSENCE: [&str; 3] = [
+    "no signatures found",
+    "no attestations found",
+    "no matching",
+];
+
+// === impl Webhook ===
+
+impl Webhook {
+    /// Starts one with these policies (YAML); an image that no policy matches is denied.
+    pub async fn start(policies: &str) -> Self {
+        Self::start_with(policies, |_| {}).await
+    }
+
+    /// Starts one with other settings than the default ones.
+    pub async fn start_with(policies: &str, change: impl FnOnce(&mut WebhookSettings)) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (file, authority) = (
+            folder.path().join("policies.yaml"),
+            folder.path().join("ca.pem"),
+        );
+        std::fs::write(&file, policies).expect("the folder can be written");
+        let mut settings = settings(&file, &authority);
+        change(&mut settings);
+        let running = webhook::start(settings).await.expect("the webhook starts");
+        let caller = Caller::new(&format!("https://{}", running.address), &authority);
+        Self {
+            caller,
+            _running: running,
+            _folder: folder,
+        }
+    }
+
+    /// Asks it.
+    pub async fn review(&self, review: &Review) -> Answered {
+        self.caller.review(review).await
+    }
+
+    /// Asks it about one image with the time that the API server gives by default.
+    pub async fn judge(&self, image: &str) -> Answered {
+        self.review(&Review::of(&[image])).await
+    }
+}
+
+fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
+    let loopback = "127.0.0.1:0".parse().expect("an address");
+    WebhookSettings {
+        judge: JudgeArgs {
+            policies: vec![policies.to_owned()],
+            namespace: "cosign-system".to_owned(),
+            no_match_policy: NoMatch::Deny,
+            insecure_registry: Vec::new(),
+            registry_ca: None,
+        },
+        listen: loopback,
+        admin_listen: loopback,
+        certificate: Certificate::Generated {
+            names: Vec::new(),
+            authority_out: Some(authority.to_owned()),
+        },
+        oldest_tls: TlsVersion::Tls13,
+        policies_interval: Duration::from_hours(1),
+        stop_delay: Duration::ZERO,
+        footer: None,
+        limits: Limits::default(),
+    }
+}
+
+// === impl Caller ===
+
+impl Caller {
+    /// A client of the webhook at `url`, whose authority's certificate is in a file.
+    pub fn new(url: &str, authority: &Path) -> Self {
+        // Another test of this binary may have installed it already.
+        let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let pem = std::fs::read(authority).expect("the authority was written");
+        let authority = reqwest::Certificate::from_pem(&pem).expect("a certificate");
+        let client = reqwest::Client::builder()
+            .tls_certs_only([authority])
+            .no_proxy()
+            .timeout(Duration::from_secs(40))
+            .build()
+            .expect("a client");
+        Self {
+            client,
+            url: url.to_owned(),
+        }
+    }
+
+    /// Sends a review. Whatever is asked, the answer is an AdmissionReview with the uid of the question.
+    pub async fn review(&self, review: &Review) -> Answered {
+        let started = Instant::now();
+        let response = self
+            .client
+            .post(format!("{}/validate?timeout={}s", self.url, review.timeout))
+            .json(&review.document())
+            .send()
+            .await
+            .expect("the webhook answers");
+        assert_eq!(response.status(), 200);
+        let answer: Value = response.json().await.expect("an AdmissionReview");
+        assert_eq!(answer["response"]["uid"], json!(review.uid), "{answer}");
+        Answered::new(&answer["response"], started.elapsed())
+    }
+}
+
+// === impl Review ===
+
+impl Review {
+    /// A Pod with one container for each image, and `?timeout=10s`.
+    pub fn of(images: &[&str]) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let containers = images
+            .iter()
+            .enumerate()
+            .map(|(index, image)| json!({"name": format!("c{index}"), "image": image}));
+        Self {
+            uid: format!("review-{number}"),
+            timeout: 10,
+            object: json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {"name": "app", "namespace": "shop"},
+                "spec": {"containers": containers.collect::<Vec<_>>()},
+            }),
+        }
+    }
+
+    /// The API server waits this many seconds.
+    #[must_use]
+    pub fn timeout(mut self, seconds: u64) -> Self {
+        self.timeout = seconds;
+        self
+    }
+
+    /// One more annotation of the Pod.
+    #[must_use]
+    pub fn annotation(mut self, name: &str, value: &str) -> Self {
+        self.object["metadata"]["annotations"][name] = json!(value);
+        self
+    }
+
+    /// The Pod's only pull secret.
+    #[must_use]
+    pub fn pull_secret(mut self, name: &str) -> Self {
+        self.object["spec"]["imagePullSecrets"] = json!([{ "name": name }]);
+        self
+    }
+
+    fn document(&self) -> Value {
+        json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": self.uid,
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+            "name": "app", "namespace": "shop", "operation": "CREATE",
+            "object": self.object, "oldObject": null, "dryRun": false,
+        }})
+    }
+}
+
+// === impl Answered ===
+
+impl Answered {
+    fn new(response: &Value, took: Duration) -> Self {
+        let texts = |value: &Value| {
+            let items = value.as_array().into_iter().flatten();
+            items
+                .map(|item| item.as_str().expect("a text").to_owned())
+                .collect()
+        };
+        let status = &response["status"];
+        let answered = Self {
+            allowed: response["allowed"].as_bool().expect("a yes or a no"),
+            annotations: response["auditAnnotations"].clone(),
+            message: status["message"].as_str().unwrap_or_default().to_owned(),
+            causes: status["details"]["causes"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default(),
+            warnings: texts(&response["warnings"]),
+            took,
+        };
+        let code = if answered.allowed {
+            json!(null)
+        } else {
+            json!(403)
+        };
+        assert_eq!(status["code"], code, "{response}");
+        answered
+    }
+
+    /// `auditAnnotations.reason`.
+    pub fn reason(&self) -> &str {
+        self.annotations["reason"].as_str().unwrap_or_default()
+    }
+
+    /// `auditAnnotations.digests`.
+    pub fn digests(&self) -> &str {
+        self.annotations["digests"].as_str().unwrap_or_default()
+    }
+
+    /// It is allowed, for this reason.
+    #[track_caller]
+    pub fn admitted(&self, reason: &str) -> &Self {
+        assert!(self.allowed, "denied: {}\n{}", self.reason(), self.message);
+        assert_eq!(self.reason(), reason);
+        self
+    }
+
+    /// It is denied, for this reason, in words that fit.
+    #[track_caller]
+    pub fn denied(&self, reason: &str) -> &Self {
+        assert!(!self.allowed, "admitted: {}", self.annotations);
+        assert_eq!(self.reason(), reason, "{}", self.message);
+        let unjudged = COULD_NOT_JUDGE.contains(&reason);
+        let verdict = if unjudged { "unknown" } else { "deny" };
+        assert_eq!(self.annotations["verdict"], verdict, "{}", self.message);
+        for words in ABSENCE.iter().filter(|_| unjudged) {
+            assert!(!self.message.contains(words), "{}", self.message);
+        }
+        assert!(
+            self.causes.is_empty() || self.causes.iter().any(|cause| cause["reason"] == reason),
+            "{:?}",
+            self.causes
+        );
+        self
+    }
+
+    /// It was denied because something could not be found out, whatever that was.
+    #[track_caller]
+    pub fn unjudged(&self) -> &Self {
+        assert!(
+            COULD_NOT_JUDGE.contains(&self.reason()),
+            "{}: {}",
+            self.reason(),
+            self.message
+        );
+        self.denied(self.reason())
+    }
+}
