@@ -349,3 +349,29 @@ fn no_file_of_src_has_grown_into_two() {
         .collect();
     assert!(long.is_empty(), "split these: {}", long.join(", "));
 }
+
+/// Comments cite threats by number; a number that nobody can look up explains nothing.
+#[test]
+fn every_threat_that_is_cited_is_told() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let told = fs::read_to_string(root.join("docs/threats.md")).expect("the list of threats");
+    let mut files = Vec::new();
+    source_files(&root.join("src"), &mut files);
+    source_files(&root.join("tests"), &mut files);
+    let missing: BTreeSet<String> = files
+        .iter()
+        .flat_map(|file| threats(&fs::read_to_string(file).expect("readable")))
+        .filter(|threat| !told.contains(&format!("| {threat} |")))
+        .collect();
+    assert!(missing.is_empty(), "not in docs/threats.md: {missing:?}");
+}
+
+/// The numbers of the form `T-` and two digits in a text.
+fn threats(text: &str) -> Vec<String> {
+    let starts = text.match_indices("T-").map(|(at, _)| at);
+    let numbers = starts.filter_map(|at| text.get(at + 2..at + 4).map(|digits| (at, digits)));
+    numbers
+        .filter(|(_, digits)| digits.bytes().all(|b| b.is_ascii_digit()))
+        .filter_map(|(at, _)| text.get(at..at + 4).map(str::to_owned))
+        .collect()
+}

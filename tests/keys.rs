@@ -154,12 +154,12 @@ fn a_hash_that_does_not_fit_is_a_problem_of_its_field() {
     for (name, hash, start) in [
         ("p256", "shaINVALID", "invalid value: shaINVALID: "),
         ("p256", "sha1", "invalid value: sha1: "),
-        ("p256", " ", "invalid value:  : "),
-        ("rsa2048", "sha224", "invalid value: sha224: "),
-        ("ed25519", "sha256", "invalid value: sha256: "),
+        ("p256", " ", "not supported yet by this version: "),
+        ("rsa2048", "sha224", "not supported yet by this version: "),
+        ("ed25519", "sha256", "not supported yet by this version: "),
     ] {
         let found = problems(&json!({"data": keys[name], "hashAlgorithm": hash}));
-        let expected = format!("{start}spec.authorities[0].key.hashAlgorithm\n");
+        let expected = format!("{start}spec.authorities[0].key.hashAlgorithm");
         assert!(
             matches!(found.as_slice(), [only] if only.starts_with(&expected)),
             "{name} with {hash:?}: {found:?}"

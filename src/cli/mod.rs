@@ -40,7 +40,7 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Judge images or whole manifests, and explain every step
     Verify(verify::VerifyArgs),
-    /// Check policies before a cluster sees them: what would be refused, and what is weaker than it looks
+    /// Check policies: what would be refused, and what is weaker than it looks
     Lint(lint::LintArgs),
     /// See it work: an embedded registry, the real webhook, and what kubectl would show
     Demo(demo::DemoArgs),

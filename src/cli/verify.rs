@@ -87,8 +87,8 @@ enum FailOn {
 pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     let engine = Engine::new(&args.judge, &Limits::default(), Arc::new(()))?;
     let documents = files::load(&args.judge.policies)?;
-    for unused in engine::unused(&documents) {
-        note(&unused);
+    for unused in &engine::unused(&documents) {
+        note(unused);
     }
     let broken = engine.replace(&documents)?;
     if !broken.is_empty() {

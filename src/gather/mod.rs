@@ -7,15 +7,17 @@
 //! may be what is wanted, by digest and in parallel. What says of itself that it is something else is not fetched: skipping can only
 //! deny. Only a 404 is the answer "there is none".
 //!
-//! Each document is one request, and each is made once however many containers, authorities, policies or reviews want it at that moment
-//! (*single flight*). What is kept afterwards is bytes, never a conclusion: listings for a minute, documents by digest until they are
-//! pushed out, and the place where a repository had evidence last. An error is handed to everybody who waits for it and is never kept.
+//! Each document is one request, as is the question which digest a tag names, and each is made once however many containers,
+//! authorities, policies or reviews want it at that moment (*single flight*). What is kept afterwards is bytes, never a conclusion:
+//! listings for a minute, documents by digest until they are pushed out; and the place where a repository had evidence last. An error
+//! is handed to everybody who waits for it and is never kept.
 
 pub mod keychain;
 mod listing;
 mod places;
 pub mod registry;
 pub mod search;
+mod tags;
 mod wanted;
 
 use std::collections::BTreeSet;
@@ -44,6 +46,7 @@ pub use wanted::WantedEvidence;
 
 use listing::Listings;
 use places::Places;
+use tags::Tags;
 
 /// Which credentials a workload's images are fetched with.
 pub trait Credentials: Send + Sync {
@@ -59,6 +62,7 @@ pub trait Credentials: Send + Sync {
 /// Fetches evidence, each piece once.
 pub struct Gatherer {
     registry: Arc<dyn Registry>,
+    tags: Tags,
     listings: Listings,
     places: Places,
     /// Bytes of evidence and of the manifests that hold it, by their digest, weighed in bytes. Which digests may be asked for is
@@ -82,6 +86,7 @@ impl Gatherer {
             })
             .build();
         Self {
+            tags: Tags::new(Arc::clone(&registry)),
             listings: Listings::new(Arc::clone(&registry), limits),
             places: Places::new(),
             registry,
@@ -98,9 +103,7 @@ impl Gatherer {
         access: &Access,
     ) -> Result<Option<Digest>, FetchError> {
         let tag = reference.tag_or_latest();
-        let answer = self
-            .registry
-            .tag_digest(reference.repository(), &tag, access);
+        let answer = self.tags.digest(reference.repository(), &tag, access);
         within(access, reference.repository(), answer).await
     }
 

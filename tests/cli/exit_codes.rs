@@ -166,7 +166,7 @@ async fn a_policy_that_does_not_compile_is_told_before_any_request() {
         "package sigstore\nisCompliant[answer {\n",
     );
     for (text, phrase) in [
-        (broken, "spec.authorities[0].attestations[0].policy.data"),
+        (broken, "spec.authorities[0].attestations.policy.data"),
         (
             signed_by("broken", "not a key\n"),
             "spec.authorities[0].key",

@@ -13,6 +13,7 @@ use crate::support::policy_text::built_by_chains;
 #[case::serve("serve", &["serve", "--help"])]
 #[case::verify("verify", &["verify", "--help"])]
 #[case::verify_short("verify-short", &["verify", "-h"])]
+#[case::lint("lint", &["lint", "--help"])]
 #[case::demo("demo", &["demo", "--help"])]
 #[case::crds("crds", &["crds", "--help"])]
 #[case::completion("completion", &["completion", "--help"])]
@@ -36,7 +37,15 @@ fn no_command_is_without_a_snapshot_of_its_help() {
         .collect();
     assert_eq!(
         names,
-        ["serve", "verify", "demo", "crds", "completion", "help"]
+        [
+            "serve",
+            "verify",
+            "lint",
+            "demo",
+            "crds",
+            "completion",
+            "help"
+        ]
     );
 }
 

@@ -176,5 +176,5 @@ async fn a_claimed_tag_admits_nothing_that_it_does_not_name() {
     webhook
         .judge(&format!("{}@{}", image.tagged(), image.digest))
         .await
-        .denied("no-match");
+        .denied("registry-unreachable");
 }

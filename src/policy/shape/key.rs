@@ -10,6 +10,7 @@ use spki::der::{Decode, Document, Reader, SliceReader};
 use super::super::problem::Problem;
 use super::kms;
 use crate::api;
+use crate::verify::PublicKey;
 
 /// The longest PEM text that is looked at, in bytes. A 16384-bit RSA key takes 2,900.
 const PEM_BYTES: usize = 64 << 10;
@@ -40,7 +41,8 @@ fn check(key: &api::KeyRef, path: &str, is_well_formed: impl Fn(&str) -> bool) -
         _ => problems.push(Problem::both(places())),
     }
     if !key.data.is_empty() && !is_well_formed(&key.data) {
-        let details = "it is no PEM block of a public key";
+        let why = PublicKey::from_pem(&key.data).err();
+        let details = why.map_or_else(String::new, |why| why.to_string());
         problems.push(Problem::invalid(
             shown(&key.data),
             format!("{path}.data"),
