@@ -68,7 +68,7 @@ fn is_signed(store: &Path, reference: &str, requirement: &Requirement) -> bool {
         .find(|found| found["annotations"]["org.opencontainers.image.ref.name"] == *tag);
     let Some(tagged) = tagged else { return false };
     let signatures = blob(tagged["digest"].as_str().unwrap());
-    let layers = manifest::layers(Format::SignatureTag, &signatures).unwrap();
+    let layers = manifest::tagged(Format::SignatureTag, &signatures).unwrap();
     layers.iter().any(|layer| {
         let payload = blob(&layer.digest.to_string());
         let candidate = simple_signing::decode(layer, payload.into());

@@ -91,6 +91,7 @@ pub(super) fn key(
     let signature: &[u8] = match &candidate.decoded {
         Ok(Evidence::Signature(signing)) => &signing.signature,
         Ok(Evidence::Attestation(envelope)) => &envelope.signature,
+        Ok(Evidence::Bundle(bundle)) => bundle.signature(),
         Err(_) => &[],
     };
     let mut hash = Sha256::new();

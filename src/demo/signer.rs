@@ -1,10 +1,12 @@
-//! Keys and evidence as cosign and Tekton Chains write them with a key: `.sig` and `.att` manifests beside the image.
+//! Keys and evidence as cosign and Tekton Chains write them with a key: `.sig` and `.att` manifests beside the image, and manifests
+//! that refer to it.
 //!
 //! In come a store, an image digest and a key; out comes a new layer in the manifest that the verifier looks up by tag
-//! (`sha256-<hex>.sig`, `sha256-<hex>.att`). The forms are cosign's `SIGNATURE_SPEC`, the DSSE envelope of secure-systems-lab and
+//! (`sha256-<hex>.sig`, `sha256-<hex>.att`), or a manifest of its own. The forms are sigstore bundles, cosign's `SIGNATURE_SPEC`, the DSSE envelope of secure-systems-lab and
 //! in-toto Statements v0.1 and v1. Every option exists to say something else than an honest signer would.
 
 mod attestation;
+mod bundle;
 mod key;
 mod layer;
 mod provenance;
@@ -13,6 +15,11 @@ mod signature;
 pub use attestation::{
     AttestationOptions, DSSE_ENVELOPE, EnvelopeSignature, PredicateTypeAnnotation,
     StatementVersion, attach_attestation,
+};
+pub use bundle::{
+    BUNDLE, BundleOptions, COSIGN_SIGN, ReferrerOptions, Referring, SIMPLE_SIGNING_ARTIFACT,
+    attach_bundle_attestation, attach_bundle_signature, attach_document, attach_message_signature,
+    attach_signature_referrer,
 };
 pub use key::SigningKey;
 pub use layer::Attached;

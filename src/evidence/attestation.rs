@@ -1,9 +1,10 @@
-//! A DSSE envelope in a `.att` layer: a payload, its type, and exactly one signature.
+//! A DSSE envelope, in a layer or in a bundle: a payload, its type, and exactly one signature.
 //!
 //! [DSSE v1](https://github.com/secure-systems-lab/dsse/blob/master/envelope.md). Envelopes with several signatures are refused: each
 //! check must consume the same signature bytes.
 
 use bytes::Bytes;
+use serde_json::Value;
 use sigstore_types::DsseEnvelope;
 
 use super::{Candidate, DecodeError, Evidence, EvidenceLayer};
@@ -25,7 +26,7 @@ pub struct Envelope {
     pub signature: Vec<u8>,
 }
 
-/// Reads one `.att` layer.
+/// Reads one layer that is an envelope.
 pub fn decode(layer: &EvidenceLayer, bytes: &[u8]) -> Candidate {
     Candidate {
         format: layer.format,
@@ -44,6 +45,11 @@ impl Envelope {
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let value = parse_small(bytes, DEPTH, VALUES)
             .map_err(|e| DecodeError::Envelope { detail: brief(&e) })?;
+        Self::from_json(value)
+    }
+
+    /// Reads an envelope from JSON that is within bounds, and in which no key stands twice.
+    pub(super) fn from_json(value: Value) -> Result<Self, DecodeError> {
         let envelope: DsseEnvelope = serde_json::from_value(value)
             .map_err(|e| DecodeError::Envelope { detail: brief(&e) })?;
         Ok(Self {

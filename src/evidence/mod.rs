@@ -8,26 +8,54 @@
 //! |---|---|---|
 //! | [`Format::SignatureTag`] | layers of `sha256-<hex>.sig` | [`simple_signing`] |
 //! | [`Format::AttestationTag`] | layers of `sha256-<hex>.att` | [`attestation`] |
+//! | [`Format::Bundle`] | layers of manifests that refer to the image | [`bundle`] |
+//! | [`Format::SignatureReferrer`] | the same | [`simple_signing`] |
+//! | [`Format::AttestationReferrer`] | the same | [`attestation`] |
+//!
+//! Which manifests refer to an image is told by [`referrers`].
 
 pub mod attestation;
+pub mod bundle;
 pub mod manifest;
+pub mod referrers;
 pub mod simple_signing;
 
 use std::fmt;
 
 pub use attestation::Envelope;
-pub use manifest::EvidenceLayer;
+pub use bundle::{Bundle, MessageSignature};
+pub use manifest::{Claims, EvidenceLayer, MalformedManifest};
+pub use referrers::{Referrer, ReferrerKind, Referrers};
 pub use simple_signing::SimpleSigning;
 
 use crate::image::Digest;
 
-/// A place and shape in which evidence is found.
+/// A shape of evidence, and the kind of manifest that holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
     /// A simple-signing layer under the tag `sha256-<hex>.sig`.
     SignatureTag,
     /// A DSSE layer under the tag `sha256-<hex>.att`.
     AttestationTag,
+    /// A sigstore bundle in a manifest that refers to the image.
+    Bundle,
+    /// A simple-signing layer in a manifest that refers to the image.
+    SignatureReferrer,
+    /// A DSSE layer in a manifest that refers to the image.
+    AttestationReferrer,
+}
+
+/// Where in a registry evidence is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Location {
+    /// Under the tag `sha256-<hex>.sig`.
+    SignatureTag,
+    /// Under the tag `sha256-<hex>.att`.
+    AttestationTag,
+    /// In the referrers API.
+    Referrers,
+    /// Under the tag `sha256-<hex>`, where the registry has no referrers API.
+    FallbackTag,
 }
 
 /// Something that may prove something.
@@ -48,6 +76,8 @@ pub enum Evidence {
     Signature(SimpleSigning),
     /// A signed statement.
     Attestation(Envelope),
+    /// A sigstore bundle: one or the other.
+    Bundle(Bundle),
 }
 
 /// Why bytes are not the evidence they were found as.
@@ -72,6 +102,18 @@ pub enum DecodeError {
         /// What is wrong.
         detail: String,
     },
+    /// The layer is no sigstore bundle that we read.
+    #[error("not a sigstore bundle: {detail}")]
+    Bundle {
+        /// What is wrong.
+        detail: String,
+    },
+    /// The manifest that should hold evidence is none.
+    #[error("not a manifest that holds evidence: {detail}")]
+    Manifest {
+        /// What is wrong.
+        detail: String,
+    },
 }
 
 // === impl Format ===
@@ -82,17 +124,49 @@ impl Format {
         match self {
             Self::SignatureTag => ".sig",
             Self::AttestationTag => ".att",
+            Self::Bundle => "bundle",
+            Self::SignatureReferrer => "signature referrer",
+            Self::AttestationReferrer => "attestation referrer",
         }
-    }
-
-    /// The suffix of the tag under which it is found.
-    pub fn tag_suffix(self) -> &'static str {
-        self.as_str()
     }
 }
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+// === impl Location ===
+
+impl Location {
+    /// The name in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SignatureTag => ".sig",
+            Self::AttestationTag => ".att",
+            Self::Referrers => "referrers",
+            Self::FallbackTag => "fallback tag",
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+// === impl Candidate ===
+
+impl Candidate {
+    /// A manifest that was listed as holding evidence and cannot be read: it is reported, and never mistaken for absence.
+    pub fn unreadable(format: Format, digest: Digest, malformed: &MalformedManifest) -> Self {
+        let detail = malformed.detail.clone();
+        Self {
+            format,
+            digest,
+            decoded: Err(DecodeError::Manifest { detail }),
+        }
     }
 }

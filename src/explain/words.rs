@@ -5,7 +5,7 @@
 //! `disallowed by static policy: …`. Lower case, no full stop: they stand inside other sentences.
 
 use super::printable::{join, line};
-use crate::evidence::Format;
+use crate::evidence::Location;
 use crate::statement::PredicateType;
 use crate::verdict::{
     AuthorityVerdict, Cause, Class, EvidenceSummary, ImageVerdict, Judgement, Outcome,
@@ -196,8 +196,8 @@ pub(super) fn cause(cause: &Cause, reason: Reason, wording: Wording) -> String {
     line(&text, SENTENCE)
 }
 
-fn nothing_found(wanted: Option<&PredicateType>, looked: &[Format], wording: Wording) -> String {
-    let places: Vec<&str> = looked.iter().map(|format| format.as_str()).collect();
+fn nothing_found(wanted: Option<&PredicateType>, looked: &[Location], wording: Wording) -> String {
+    let places: Vec<&str> = looked.iter().map(|place| place.as_str()).collect();
     let looked = if places.is_empty() {
         String::new()
     } else {

@@ -3,40 +3,49 @@
 //! *In*: a digest, where its evidence is kept, and what is wanted. *Out*: [`Candidate`]s, untrusted, or a [`FetchError`] that means
 //! *could not judge*. Asynchronous, and only through the trait [`Registry`].
 //!
-//! The plan for signatures and attestations under tags:
+//! Where evidence is looked for, and in which order, is [`search`]'s plan. Each place is one list, and then the documents on it that
+//! may be what is wanted, by digest and in parallel. What says of itself that it is something else is not fetched: skipping can only
+//! deny. Only a 404 is the answer "there is none".
 //!
-//! 1. the manifest `<repository>:[prefix]sha256-<hex>.sig` (or `.att`), by tag; a 404 is the answer "there is none";
-//! 2. the layers that are wanted, by digest, in parallel. `.att` layers that name another predicate type are not fetched: skipping
-//!    can only deny.
-//!
-//! Each is one request, as is the question which digest a tag names, and each is made once however many containers, authorities,
-//! policies or reviews want it at that moment (*single flight*). What is kept afterwards is bytes, never a conclusion: listings for a minute, blobs by digest until they are
-//! pushed out. An error is handed to everybody who waits for it and is never kept.
+//! Each document is one request, as is the question which digest a tag names, and each is made once however many containers,
+//! authorities, policies or reviews want it at that moment (*single flight*). What is kept afterwards is bytes, never a conclusion:
+//! listings for a minute, documents by digest until they are pushed out; and the place where a repository had evidence last. An error
+//! is handed to everybody who waits for it and is never kept.
 
 pub mod keychain;
-pub mod listing;
+mod listing;
+mod places;
 pub mod registry;
+pub mod search;
 mod tags;
+mod wanted;
 
 use std::collections::BTreeSet;
+use std::iter;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::future::{BoxFuture, try_join_all};
+use futures::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use crate::evidence::{Candidate, EvidenceLayer, Format, attestation, simple_signing};
+use crate::evidence::{
+    Candidate, EvidenceLayer, Format, Referrer, attestation, bundle, simple_signing,
+};
 use crate::image::{Digest, ImageReference, Repository};
 use crate::limits::Limits;
 use crate::workload::PullScope;
 
 pub use keychain::{Credential, Keychain, KeychainEntry, KeychainId};
 pub use registry::{
-    Access, BlobReference, FetchError, FetchedManifest, ManifestReference, Registry,
+    Access, BlobReference, FetchError, FetchedManifest, FetchedReferrers, ManifestReference,
+    PageToken, ReferrersPage, Registry,
 };
+pub use search::{Gathered, Search, Sought};
+pub use wanted::WantedEvidence;
 
 use listing::Listings;
+use places::Places;
 use tags::Tags;
 
 /// Which credentials a workload's images are fetched with.
@@ -50,34 +59,14 @@ pub trait Credentials: Send + Sync {
     ) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>>;
 }
 
-/// What is wanted of the evidence about an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WantedEvidence {
-    /// Signatures.
-    Signatures,
-    /// Attestations of these predicate types (URIs).
-    Attestations(Vec<String>),
-}
-
-/// What was found. Its evidence counts as in flight until this is dropped.
-#[derive(Debug)]
-pub struct Gathered {
-    /// Everything that may be what is wanted.
-    pub candidates: Vec<Candidate>,
-    /// Predicate types that layers claimed and that were not wanted, so that the answer can name them.
-    pub passed_over: Vec<String>,
-    /// Where it was looked.
-    pub looked: Vec<Format>,
-    _room: OwnedSemaphorePermit,
-}
-
 /// Fetches evidence, each piece once.
 pub struct Gatherer {
     registry: Arc<dyn Registry>,
     tags: Tags,
     listings: Listings,
-    /// Bytes of evidence by their digest, weighed in bytes. Which digests may be asked for is decided by a listing, and listings
-    /// are kept apart by credentials.
+    places: Places,
+    /// Bytes of evidence and of the manifests that hold it, by their digest, weighed in bytes. Which digests may be asked for is
+    /// decided by a listing, and listings are kept apart by credentials.
     blobs: moka::future::Cache<Digest, Bytes>,
     /// Evidence being fetched and looked at, in KiB.
     in_flight: Arc<Semaphore>,
@@ -98,7 +87,8 @@ impl Gatherer {
             .build();
         Self {
             tags: Tags::new(Arc::clone(&registry)),
-            listings: Listings::new(Arc::clone(&registry)),
+            listings: Listings::new(Arc::clone(&registry), limits),
+            places: Places::new(),
             registry,
             blobs,
             in_flight: Arc::new(Semaphore::new(kib(limits.in_flight.evidence_bytes))),
@@ -117,65 +107,71 @@ impl Gatherer {
         within(access, reference.repository(), answer).await
     }
 
-    /// Everything under the image's `.sig` or `.att` tag that may be what is wanted.
-    pub async fn evidence(
-        &self,
-        repository: &Repository,
-        tag_prefix: &str,
-        image: &Digest,
-        wanted: &WantedEvidence,
-        access: &Access,
-    ) -> Result<Gathered, FetchError> {
-        let format = wanted.format();
-        let tag = image
-            .tag_with_suffix(tag_prefix, format.tag_suffix())
-            .map_err(|e| FetchError::Malformed {
-                registry: repository.registry().to_owned(),
-                what: format!("the tag of {format} with the prefix {tag_prefix:?}"),
-                detail: e.to_string(),
-            })?;
-        let listed = within(
-            access,
-            repository,
-            self.listings.layers(format, repository, &tag, access),
-        )
-        .await?;
-        let (layers, passed_over) = wanted.pick(&listed);
-        if layers.len() > self.limits.evidence.candidates {
-            let what = format!("{format} layers of {repository}@{image}");
-            return Err(FetchError::TooMany {
-                what,
-                found: layers.len(),
-                limit: self.limits.evidence.candidates,
-            });
-        }
-        let room = self.room(&layers, repository, image, access).await?;
-        let fetched = layers
-            .iter()
-            .map(|layer| self.candidate(repository, layer, access));
-        let candidates = within(access, repository, try_join_all(fetched)).await?;
-        Ok(Gathered {
-            candidates,
-            passed_over,
-            looked: vec![format],
-            _room: room,
-        })
+    /// A search for evidence. Nothing is asked before its first step.
+    pub fn search<'a>(&'a self, sought: Sought<'a>, access: &'a Access) -> Search<'a> {
+        Search::new(self, sought, access, self.places.known(sought))
     }
 
-    /// Room for all of these layers at once, since they are looked at together: many that are each within their bound must not be
-    /// held beyond the one of the process.
+    /// The bytes of a manifest that refers to an image.
+    async fn referring(
+        &self,
+        repository: &Repository,
+        referrer: &Referrer,
+        access: &Access,
+    ) -> Result<Bytes, FetchError> {
+        shared(access, || {
+            self.blobs.try_get_with(
+                referrer.digest.clone(),
+                self.fetch_referring(repository, referrer, access),
+            )
+        })
+        .await
+    }
+
+    async fn fetch_referring(
+        &self,
+        repository: &Repository,
+        referrer: &Referrer,
+        access: &Access,
+    ) -> Result<Bytes, FetchError> {
+        let what = || format!("manifest {} of {repository}", referrer.digest);
+        let limit = self.limits.registry.manifest_bytes;
+        if usize::try_from(referrer.size).unwrap_or(usize::MAX) > limit {
+            let what = what();
+            return Err(FetchError::TooLarge { what, limit });
+        }
+        // What is claimed decides how many are fetched at a time, and what comes is held to the claim below.
+        let _room = self
+            .room(iter::once(referrer.size), repository, access)
+            .await?;
+        let reference = ManifestReference::Digest(referrer.digest.clone());
+        let found = self
+            .registry
+            .manifest(repository, &reference, access)
+            .await?;
+        let bytes = found.ok_or_else(|| lost(repository, what()))?.bytes;
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > referrer.size {
+            return Err(FetchError::Malformed {
+                registry: repository.registry().to_owned(),
+                what: what(),
+                detail: format!("larger than the {} bytes that are claimed", referrer.size),
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// Room for documents of these claimed sizes at once, since they are held together: many that are each within their bound must not
+    /// be held beyond the one of the process.
     async fn room(
         &self,
-        layers: &[&EvidenceLayer],
+        sizes: impl Iterator<Item = u64>,
         repository: &Repository,
-        image: &Digest,
         access: &Access,
     ) -> Result<OwnedSemaphorePermit, FetchError> {
         let limit = self.limits.in_flight.evidence_bytes;
-        let sizes = layers.iter().map(|layer| layer.size);
         let size = usize::try_from(sizes.fold(0, u64::saturating_add)).unwrap_or(usize::MAX);
         if size > limit {
-            let what = format!("all evidence of {repository}@{image} together");
+            let what = format!("evidence of {repository} that is looked at together");
             return Err(FetchError::TooLarge { what, limit });
         }
         let permits = u32::try_from(kib(size)).unwrap_or(u32::MAX);
@@ -188,20 +184,34 @@ impl Gatherer {
         }
     }
 
+    /// The largest layer of this format that is read, in bytes.
+    fn limit(&self, format: Format) -> usize {
+        match format {
+            Format::SignatureTag | Format::SignatureReferrer => {
+                self.limits.evidence.signature_payload_bytes
+            }
+            Format::AttestationTag | Format::AttestationReferrer | Format::Bundle => {
+                self.limits.evidence.attestation_bytes
+            }
+        }
+    }
+
     async fn candidate(
         &self,
         repository: &Repository,
         layer: &EvidenceLayer,
         access: &Access,
     ) -> Result<Candidate, FetchError> {
-        let limit = match layer.format {
-            Format::SignatureTag => self.limits.evidence.signature_payload_bytes,
-            Format::AttestationTag => self.limits.evidence.attestation_bytes,
-        };
+        let limit = self.limit(layer.format);
         let bytes = self.blob(repository, layer, limit, access).await?;
         Ok(match layer.format {
-            Format::SignatureTag => simple_signing::decode(layer, bytes),
-            Format::AttestationTag => attestation::decode(layer, &bytes),
+            Format::SignatureTag | Format::SignatureReferrer => {
+                simple_signing::decode(layer, bytes)
+            }
+            Format::AttestationTag | Format::AttestationReferrer => {
+                attestation::decode(layer, &bytes)
+            }
+            Format::Bundle => bundle::decode(layer, &bytes),
         })
     }
 
@@ -232,53 +242,21 @@ impl Gatherer {
         limit: usize,
         access: &Access,
     ) -> Result<Bytes, FetchError> {
-        let what = || format!("blob {} of {repository}", blob.digest);
-        let size = usize::try_from(blob.size).unwrap_or(usize::MAX);
-        if size > limit {
-            return Err(FetchError::TooLarge {
-                what: what(),
-                limit,
-            });
+        let what = format!("blob {} of {repository}", blob.digest);
+        if usize::try_from(blob.size).unwrap_or(usize::MAX) > limit {
+            return Err(FetchError::TooLarge { what, limit });
         }
-        match self.registry.blob(repository, blob, limit, access).await? {
-            Some(bytes) => Ok(bytes),
-            // Its manifest lists it: a registry that cannot show it has lost something, which is not the same as absence.
-            None => Err(FetchError::Malformed {
-                registry: repository.registry().to_owned(),
-                what: what(),
-                detail: "its manifest lists it, and it is not there".to_owned(),
-            }),
-        }
+        let found = self.registry.blob(repository, blob, limit, access).await?;
+        found.ok_or_else(|| lost(repository, what))
     }
 }
 
-// === impl WantedEvidence ===
-
-impl WantedEvidence {
-    fn format(&self) -> Format {
-        match self {
-            Self::Signatures => Format::SignatureTag,
-            Self::Attestations(_) => Format::AttestationTag,
-        }
-    }
-
-    /// The layers to fetch, and the predicate types of those that are not.
-    fn pick<'a>(&self, layers: &'a [EvidenceLayer]) -> (Vec<&'a EvidenceLayer>, Vec<String>) {
-        let Self::Attestations(types) = self else {
-            return (layers.iter().collect(), Vec::new());
-        };
-        let (mut picked, mut passed_over) = (Vec::new(), Vec::new());
-        for layer in layers {
-            match layer.claimed_predicate_type() {
-                Some(claimed) if !types.iter().any(|wanted| wanted == claimed) => {
-                    passed_over.push(claimed.to_owned());
-                }
-                _ => picked.push(layer),
-            }
-        }
-        passed_over.sort();
-        passed_over.dedup();
-        (picked, passed_over)
+/// A list names it: a registry that cannot show it has lost something, which is not the same as absence.
+fn lost(repository: &Repository, what: String) -> FetchError {
+    FetchError::Malformed {
+        registry: repository.registry().to_owned(),
+        what,
+        detail: "a manifest or index lists it, and it is not there".to_owned(),
     }
 }
 

@@ -44,6 +44,15 @@ pub trait Registry: Send + Sync {
         limit: usize,
         access: &'a Access,
     ) -> BoxFuture<'a, Result<Option<Bytes>, FetchError>>;
+
+    /// One page of the manifests that refer to another; `None` when the registry says 404, which for the first page means that it
+    /// has no referrers API.
+    fn referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        page: &'a ReferrersPage,
+        access: &'a Access,
+    ) -> BoxFuture<'a, Result<Option<FetchedReferrers>, FetchError>>;
 }
 
 /// Under whose name and until when a registry is asked.
@@ -71,6 +80,32 @@ pub struct BlobReference {
     pub digest: Digest,
     /// The number of bytes that the manifest claims.
     pub size: u64,
+}
+
+/// A page of a list of referrers: the first one, or the one that the page before it named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReferrersPage {
+    /// The manifest that is referred to.
+    pub subject: Digest,
+    /// The only artifact type that is wanted; a registry may ignore that.
+    pub artifact_type: Option<&'static str>,
+    /// Where to go on; `None` asks for the first page.
+    pub from: Option<PageToken>,
+}
+
+/// Where a list goes on: the query of its next page, as the registry wrote it. It never names another host or path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageToken(pub String);
+
+/// A page of a list of referrers, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedReferrers {
+    /// The bytes of an index.
+    pub bytes: Bytes,
+    /// Whether the registry says that it left out other artifact types.
+    pub filtered: bool,
+    /// The next page, if there is one.
+    pub next: Option<PageToken>,
 }
 
 /// The bytes of a manifest, as they came.
@@ -179,4 +214,25 @@ pub enum FetchError {
         /// The bound that was met.
         what: String,
     },
+}
+
+// === impl FetchError ===
+
+impl FetchError {
+    /// Whether it is about one document, so that others may still be read: what is broken or too large may have been put there by
+    /// somebody who may write. The registry as such can be asked on.
+    pub fn is_about_one_document(&self) -> bool {
+        match self {
+            Self::Malformed { .. }
+            | Self::DigestMismatch { .. }
+            | Self::TooLarge { .. }
+            | Self::TooMany { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Auth { .. }
+            | Self::Throttled { .. }
+            | Self::Refused { .. }
+            | Self::Deadline { .. }
+            | Self::Overloaded { .. } => false,
+        }
+    }
 }

@@ -69,7 +69,10 @@ mod tests {
     use tokio::time::{Instant, sleep};
 
     use super::*;
-    use crate::gather::{BlobReference, FetchedManifest, Keychain, ManifestReference};
+    use crate::gather::{
+        BlobReference, FetchedManifest, FetchedReferrers, Keychain, ManifestReference,
+        ReferrersPage,
+    };
 
     /// A registry whose tag is moved by every look at it.
     #[derive(Default)]
@@ -107,6 +110,15 @@ mod tests {
             _: usize,
             _: &'a Access,
         ) -> BoxFuture<'a, Result<Option<Bytes>, FetchError>> {
+            unreachable!("only tags are asked for")
+        }
+
+        fn referrers<'a>(
+            &'a self,
+            _: &'a Repository,
+            _: &'a ReferrersPage,
+            _: &'a Access,
+        ) -> BoxFuture<'a, Result<Option<FetchedReferrers>, FetchError>> {
             unreachable!("only tags are asked for")
         }
     }

@@ -34,6 +34,8 @@ pub struct Limits {
 pub struct RegistryLimits {
     /// A manifest, in bytes.
     pub manifest_bytes: usize,
+    /// One page of a list of referrers, in bytes.
+    pub referrers_page_bytes: usize,
     /// The answer of a token service, in bytes.
     pub token_bytes: usize,
     /// The body of an error answer that is read for its error code, in bytes.
@@ -76,6 +78,10 @@ pub struct EvidenceLimits {
     pub attestation_bytes: usize,
     /// Candidates that are fetched and verified for one authority. One more is `limit-exceeded`, never `unsigned`.
     pub candidates: usize,
+    /// Pages of one list of referrers. One more is `limit-exceeded`.
+    pub referrer_pages: usize,
+    /// Entries of one list of referrers, of whatever kind. One more is `limit-exceeded`.
+    pub referrers: usize,
     /// Nesting of a statement.
     pub json_depth: usize,
     /// Subjects of one statement.
@@ -105,6 +111,7 @@ impl Default for Limits {
         Self {
             registry: RegistryLimits {
                 manifest_bytes: 4 * MIB,
+                referrers_page_bytes: 4 * MIB,
                 token_bytes: 64 << 10,
                 error_bytes: 16 << 10,
                 concurrent_requests: 32,
@@ -124,6 +131,8 @@ impl Default for Limits {
                 signature_payload_bytes: MIB,
                 attestation_bytes: 16 * MIB,
                 candidates: 128,
+                referrer_pages: 16,
+                referrers: 2_000,
                 json_depth: 64,
                 subjects: 4_096,
             },

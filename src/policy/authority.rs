@@ -44,6 +44,8 @@ pub struct SignedBy {
     pub requirement: Requirement,
     /// Where evidence is kept.
     pub place: Place,
+    /// Whether only sigstore bundles count (`signatureFormat: bundle`).
+    pub bundles_only: bool,
     /// What must be signed.
     pub wanted: Wanted,
 }

@@ -230,6 +230,7 @@ fn signed_by_key(
     Some(SignedBy {
         requirement: Requirement::Key(key?),
         place: place?,
+        bundles_only: authority.signature_format == "bundle",
         wanted: wanted?,
     })
 }
@@ -251,12 +252,6 @@ fn not_yet(authority: &api::Authority, path: &str, problems: &mut Vec<Problem>) 
         problems.push(Problem::not_supported(
             format!("{path}.rfc3161timestamp"),
             "a timestamp",
-        ));
-    }
-    if authority.signature_format == "bundle" {
-        problems.push(Problem::not_supported(
-            format!("{path}.signatureFormat"),
-            "a sigstore bundle",
         ));
     }
 }

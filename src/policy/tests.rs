@@ -62,7 +62,6 @@ fn what_this_version_cannot_verify_is_a_problem_and_never_passed_over() {
         ("ctlog", json!({"url": "https://rekor.sigstore.dev"})),
         ("ctlog", json!({"trustRootRef": "x"})),
         ("rfc3161timestamp", json!({"trustRootRef": "x"})),
-        ("signatureFormat", json!("bundle")),
     ] {
         let found = problems(&by_key(json!({field: value})));
         assert!(

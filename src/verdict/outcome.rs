@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::Format;
+use crate::evidence::{Format, Location};
 use crate::image::{Digest, ImageReference};
 use crate::statement::PredicateType;
 use crate::verify::{KeyFingerprint, Rejection, Signer};
@@ -126,7 +126,7 @@ pub enum Cause {
         /// The predicate type that was wanted; `None` for a signature.
         wanted: Option<PredicateType>,
         /// Where it was looked for.
-        looked: Vec<Format>,
+        looked: Vec<Location>,
     },
     /// Attestations were found and verified, of other types.
     OtherPredicates {

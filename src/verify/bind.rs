@@ -6,8 +6,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::Rejection;
+use crate::evidence::bundle::IMAGE_SIGNATURE;
 use crate::evidence::simple_signing::Claim;
-use crate::evidence::{Envelope, SimpleSigning};
+use crate::evidence::{Envelope, MessageSignature, SimpleSigning};
 use crate::image::Digest;
 use crate::limits::EvidenceLimits;
 use crate::statement::Statement;
@@ -64,8 +65,47 @@ pub(super) fn claim(
     }
     Ok(SignedImage {
         annotations: claim.annotations,
-        id: hex::encode(Sha256::digest(&evidence.signature)),
+        id: id(&evidence.signature),
     })
+}
+
+/// Reads a verified payload as a statement that is a signature of the image, as cosign writes it into bundles. Annotations that a
+/// signer adds there are not read.
+pub(super) fn signature_statement(
+    envelope: &Envelope,
+    image: &Digest,
+    limits: &EvidenceLimits,
+) -> Result<SignedImage, Rejection> {
+    let Attestation { statement } = statement(envelope, image, limits)?;
+    if statement.predicate_type() != IMAGE_SIGNATURE {
+        return Err(Rejection::NotASignature);
+    }
+    Ok(SignedImage {
+        annotations: BTreeMap::new(),
+        id: id(&envelope.signature),
+    })
+}
+
+/// A signature that was verified over the image's digest. What the bundle claims to have signed must be that too.
+pub(super) fn message(
+    message: &MessageSignature,
+    image: &Digest,
+) -> Result<SignedImage, Rejection> {
+    let claimed = message.claimed_sha256.as_deref();
+    if let Some(other) = claimed.filter(|claimed| *claimed != image.as_bytes()) {
+        return Err(Rejection::SubjectMismatch {
+            expected: image.clone(),
+            found: vec![shortened(&format!("sha256:{}", hex::encode(other)))],
+        });
+    }
+    Ok(SignedImage {
+        annotations: BTreeMap::new(),
+        id: id(&message.signature),
+    })
+}
+
+fn id(signature: &[u8]) -> String {
+    hex::encode(Sha256::digest(signature))
 }
 
 /// Reads a verified payload as a statement and binds it to the image.

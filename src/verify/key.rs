@@ -23,6 +23,8 @@ pub use hash::{HashAlgorithm, UnknownHash};
 use material::Material;
 use scheme::Scheme;
 
+use crate::image::Digest;
+
 /// A public key, parsed once when the policy is compiled, with the hashes that its signatures may be made with.
 #[derive(Clone)]
 pub struct PublicKey {
@@ -92,6 +94,14 @@ impl PublicKey {
         self.schemes
             .iter()
             .any(|scheme| scheme.verifies(message, signature))
+    }
+
+    /// Whether `signature` is this key's over the bytes that have this SHA-256, made with that hash. Of other schemes the bytes
+    /// themselves would be needed: their signatures count as somebody else's.
+    pub(super) fn verifies_digest(&self, message: &Digest, signature: &[u8]) -> bool {
+        self.schemes
+            .iter()
+            .any(|scheme| scheme.verifies_sha256(message, signature))
     }
 }
 

@@ -7,17 +7,23 @@
 //! The order of checks for an image signature ([`signature`]):
 //!
 //! 1. the evidence was decoded;
-//! 2. the signature over the payload, **as it came**, verifies with the authority's key;
-//! 3. the payload is a simple-signing payload of a known type;
-//! 4. the digest it names is the digest of this image.
+//! 2. the signature verifies with the authority's key, over the payload **as it came**: a simple-signing payload, or the
+//!    pre-authentication encoding of an in-toto statement in a bundle. A bundle's signature over bytes is checked over the image's
+//!    own digest, and binds the image by that: nothing is left to check but that the bundle claims no other digest;
+//! 3. the payload is a simple-signing payload of a known type, or a statement of a known version, with subjects;
+//! 4. the digest it names is the digest of this image;
+//! 5. a statement's predicate type is the one of image signatures: another one is an attestation, whoever signed it.
 //!
 //! and for an attestation ([`attestation`]):
 //!
-//! 1. the envelope was decoded and has exactly one signature;
+//! 1. the envelope, in a layer or in a bundle, was decoded and has exactly one signature;
 //! 2. the payload type is in-toto's;
 //! 3. the signature over the pre-authentication encoding verifies with the authority's key;
 //! 4. the payload is a statement of a known version, with subjects;
 //! 5. one of its subjects is the digest of this image.
+//!
+//! A bundle names its signer too, by a hint or a certificate. That is not looked at: the authority's key verifies, or it does not. So a
+//! key authority is never satisfied by an identity (T-33), and log entries that it did not ask for change nothing.
 //!
 //! Nothing inside a payload is looked at before its signature was verified (CVE-2022-35929, CVE-2022-23649, CVE-2026-39395 are what
 //! happens otherwise), and nothing is serialised again on the way (CVE-2026-44309).
@@ -34,7 +40,7 @@ pub use rejection::Rejection;
 pub use requirement::{Requirement, VerifierId};
 pub use verified::{Signer, Verified};
 
-use crate::evidence::{Candidate, Evidence};
+use crate::evidence::{Bundle, Candidate, Envelope, Evidence};
 use crate::image::Digest;
 use crate::limits::EvidenceLimits;
 use crate::trust::TrustMaterial;
@@ -51,17 +57,31 @@ pub fn signature(
     limits: &EvidenceLimits,
 ) -> Result<Verified<SignedImage>, Rejection> {
     // (1)
-    let evidence = match &candidate.decoded {
-        Ok(Evidence::Signature(evidence)) => evidence,
+    match &candidate.decoded {
+        Ok(Evidence::Signature(evidence)) => {
+            // (2)
+            let signer = requirement.check(&evidence.payload, &evidence.signature)?;
+            // (3) (4)
+            let signed = bind::claim(evidence, image, limits)?;
+            Ok(Verified::new(signed, signer, candidate))
+        }
+        Ok(Evidence::Bundle(Bundle::Statement(envelope))) => {
+            // (2)
+            let signer = enveloped(envelope, requirement)?;
+            // (3) (4) (5)
+            let signed = bind::signature_statement(envelope, image, limits)?;
+            Ok(Verified::new(signed, signer, candidate))
+        }
+        Ok(Evidence::Bundle(Bundle::Message(message))) => {
+            // (2), which is (4)
+            let signer = requirement.check_digest(image, &message.signature)?;
+            let signed = bind::message(message, image)?;
+            Ok(Verified::new(signed, signer, candidate))
+        }
         // An attestation is not a signature: it vouches for a statement, not for running the image.
-        Ok(Evidence::Attestation(_)) => return Err(Rejection::NotASignature),
-        Err(error) => return Err(Rejection::Undecodable(error.clone())),
-    };
-    // (2)
-    let signer = requirement.check(&evidence.payload, &evidence.signature)?;
-    // (3) (4)
-    let signed = bind::claim(evidence, image, limits)?;
-    Ok(Verified::new(signed, signer, candidate))
+        Ok(Evidence::Attestation(_)) => Err(Rejection::NotASignature),
+        Err(error) => Err(Rejection::Undecodable(error.clone())),
+    }
 }
 
 /// Verifies a candidate as an attestation about the image with this digest.
@@ -77,21 +97,29 @@ pub fn attestation(
 ) -> Result<Verified<Attestation>, Rejection> {
     // (1)
     let envelope = match &candidate.decoded {
-        Ok(Evidence::Attestation(envelope)) => envelope,
-        Ok(Evidence::Signature(_)) => return Err(Rejection::NotAnAttestation),
+        Ok(Evidence::Attestation(envelope) | Evidence::Bundle(Bundle::Statement(envelope))) => {
+            envelope
+        }
+        Ok(Evidence::Signature(_) | Evidence::Bundle(Bundle::Message(_))) => {
+            return Err(Rejection::NotAnAttestation);
+        }
         Err(error) => return Err(Rejection::Undecodable(error.clone())),
     };
-    // (2)
+    // (2) (3)
+    let signer = enveloped(envelope, requirement)?;
+    // (4) (5)
+    let attestation = bind::statement(envelope, image, limits)?;
+    Ok(Verified::new(attestation, signer, candidate))
+}
+
+/// Who signed an envelope that carries a statement.
+fn enveloped(envelope: &Envelope, requirement: &Requirement) -> Result<Signer, Rejection> {
     if envelope.payload_type != bind::IN_TOTO_PAYLOAD {
         return Err(Rejection::PayloadType {
             found: envelope.payload_type.chars().take(64).collect(),
         });
     }
-    // (3)
-    let signer = requirement.check(&envelope.signed_bytes(), &envelope.signature)?;
-    // (4) (5)
-    let attestation = bind::statement(envelope, image, limits)?;
-    Ok(Verified::new(attestation, signer, candidate))
+    requirement.check(&envelope.signed_bytes(), &envelope.signature)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{HashAlgorithm, PublicKey, Rejection, Signer};
+use crate::image::Digest;
 
 /// What must be proven for an authority. There is no variant that accepts anybody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,22 @@ impl Requirement {
     pub(super) fn check(&self, message: &[u8], signature: &[u8]) -> Result<Signer, Rejection> {
         match self {
             Self::Key(key) if key.verifies(message, signature) => {
+                Ok(Signer::Key(key.fingerprint()))
+            }
+            Self::Key(key) => Err(Rejection::WrongKey {
+                wanted: key.fingerprint(),
+            }),
+        }
+    }
+
+    /// Checks a signature over bytes of which only the digest is at hand.
+    pub(super) fn check_digest(
+        &self,
+        digest: &Digest,
+        signature: &[u8],
+    ) -> Result<Signer, Rejection> {
+        match self {
+            Self::Key(key) if key.verifies_digest(digest, signature) => {
                 Ok(Signer::Key(key.fingerprint()))
             }
             Self::Key(key) => Err(Rejection::WrongKey {

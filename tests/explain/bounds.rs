@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use vouchsafe::evidence::Format;
+use vouchsafe::evidence::Location;
 use vouchsafe::explain::{Context, Style, Tags, answer, tree};
 use vouchsafe::statement::PredicateType;
 use vouchsafe::verdict::{
@@ -44,7 +44,7 @@ fn cause() -> impl Strategy<Value = Cause> {
     prop_oneof![
         wanted().prop_map(|wanted| Cause::NothingFound {
             wanted,
-            looked: vec![Format::SignatureTag, Format::AttestationTag]
+            looked: vec![Location::SignatureTag, Location::AttestationTag]
         }),
         (text(), texts()).prop_map(|(wanted, found)| Cause::OtherPredicates {
             wanted: PredicateType::new(&wanted),

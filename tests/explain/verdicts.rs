@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vouchsafe::evidence::{DecodeError, Format};
+use vouchsafe::evidence::{DecodeError, Format, Location};
 use vouchsafe::image::Digest;
 use vouchsafe::statement::PredicateType;
 use vouchsafe::verdict::{
@@ -70,7 +70,7 @@ pub(crate) fn unsigned(name: &str) -> AuthorityVerdict {
         Reason::Unsigned,
         Some(Cause::NothingFound {
             wanted: None,
-            looked: vec![Format::SignatureTag],
+            looked: vec![Location::SignatureTag],
         }),
     )
 }
@@ -214,7 +214,7 @@ fn violated(reason: Reason) -> ImageVerdict {
             ];
             let absent = Cause::NothingFound {
                 wanted: Some(slsa()),
-                looked: vec![Format::AttestationTag],
+                looked: vec![Location::AttestationTag],
             };
             by_release(vec![
                 authority(

@@ -84,6 +84,7 @@ pub(super) fn request(class: RequestClass) -> Word {
         RequestClass::ManifestHead => "head",
         RequestClass::ManifestGet => "manifest",
         RequestClass::BlobGet => "blob",
+        RequestClass::Referrers => "referrers",
         RequestClass::Token => "token",
     })
 }

@@ -14,9 +14,11 @@ use http::header::CONTENT_TYPE;
 use super::ask::{Ask, Asking, Fetched, malformed};
 use super::manifest;
 use super::observe::RequestClass;
+use super::referrers;
 use super::{OciSettings, OciSettingsError};
 use crate::gather::registry::{
-    Access, BlobReference, FetchError, FetchedManifest, ManifestReference, Registry,
+    Access, BlobReference, FetchError, FetchedManifest, FetchedReferrers, ManifestReference,
+    ReferrersPage, Registry,
 };
 use crate::image::{Digest, Repository, Tag};
 
@@ -143,6 +145,33 @@ impl OciRegistry {
         }
         Ok(Some(fetched.bytes))
     }
+
+    async fn get_referrers(
+        &self,
+        repository: &Repository,
+        page: &ReferrersPage,
+        access: &Access,
+    ) -> Result<Option<FetchedReferrers>, FetchError> {
+        let ask = Ask {
+            repository,
+            access,
+            class: RequestClass::Referrers,
+            path: referrers::path(page),
+            accept: Some(referrers::ACCEPT),
+            limit: self.asking.limits.referrers_page_bytes,
+            what: format!("the referrers of {}@{}", repository.path(), page.subject),
+        };
+        let Some(Fetched { headers, bytes }) = self.asking.ask(&ask).await? else {
+            return Ok(None);
+        };
+        let next = referrers::next(&headers, repository, page)
+            .map_err(|detail| malformed(&ask, detail))?;
+        Ok(Some(FetchedReferrers {
+            bytes,
+            filtered: referrers::filtered(&headers),
+            next,
+        }))
+    }
 }
 
 impl Registry for OciRegistry {
@@ -172,6 +201,15 @@ impl Registry for OciRegistry {
         access: &'a Access,
     ) -> BoxFuture<'a, Result<Option<Bytes>, FetchError>> {
         self.get_blob(repository, blob, limit, access).boxed()
+    }
+
+    fn referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        page: &'a ReferrersPage,
+        access: &'a Access,
+    ) -> BoxFuture<'a, Result<Option<FetchedReferrers>, FetchError>> {
+        self.get_referrers(repository, page, access).boxed()
     }
 }
 

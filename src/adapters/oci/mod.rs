@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `client` | other bytes than asked for (T-05, T-51), wrong sizes, digests that are none (T-54) |
 //! | `manifest` | documents that can be read in two ways (T-50) |
+//! | `referrers` | lists that lead elsewhere (T-53) |
 //! | `ask` | too many requests at once, endless retries; only 404 means absent (T-52) |
 //! | `authorize`, `token` | one tenant's credentials used for another, tokens that break out of their header |
 //! | `challenge` | `WWW-Authenticate` of any shape |
@@ -29,6 +30,7 @@ mod insecure;
 mod lookup;
 mod manifest;
 mod observe;
+mod referrers;
 mod retry;
 mod tls;
 mod token;

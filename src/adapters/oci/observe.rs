@@ -11,6 +11,8 @@ pub enum RequestClass {
     ManifestGet,
     /// `GET` of a blob, each redirect being an exchange of its own.
     BlobGet,
+    /// `GET` of a page of referrers.
+    Referrers,
     /// A token service.
     Token,
 }

@@ -49,6 +49,9 @@ enum Target<'a> {
 struct ReferrersQuery {
     #[serde(rename = "artifactType")]
     artifact_type: Option<String>,
+    /// How many entries came on the pages before.
+    #[serde(default)]
+    after: usize,
 }
 
 /// The error codes of the specification that a read can meet.
@@ -138,7 +141,7 @@ async fn content(
         }) => manifest(&store, repository, reference),
         Some(Target::Blob { repository, digest }) => blob(&store, repository, digest),
         Some(Target::Referrers { repository, digest }) if store.serves_referrers() => {
-            referrers(&store, repository, digest, query.artifact_type.as_deref())
+            referrers(&store, repository, digest, &query)
         }
         Some(Target::Referrers { .. }) | None => no_such_endpoint().await,
     }
@@ -174,32 +177,49 @@ fn bytes_of(digest: &Digest, media_type: &str, bytes: impl Into<Body>) -> Respon
 
 /// The referrers of `digest`: an index of every manifest whose `subject` it is. Empty when there are none, as the specification
 /// wants it.
-fn referrers(
-    store: &Store,
-    repository: &str,
-    digest: &str,
-    artifact_type: Option<&str>,
-) -> Response {
+fn referrers(store: &Store, repository: &str, digest: &str, query: &ReferrersQuery) -> Response {
     let Ok(subject) = digest.parse::<Digest>() else {
         return ErrorCode::DigestInvalid.answer(StatusCode::BAD_REQUEST, digest);
     };
-    let found: Vec<Value> = store
+    let filter = query
+        .artifact_type
+        .as_deref()
+        .filter(|_| store.filters_referrers());
+    let mut found = store
         .manifests(repository)
         .iter()
         .filter_map(|manifest| referrer(manifest, &subject))
         .filter(|descriptor| {
-            artifact_type.is_none_or(|wanted| {
+            filter.is_none_or(|wanted| {
                 descriptor.get("artifactType").and_then(Value::as_str) == Some(wanted)
             })
         })
-        .collect();
+        .skip(query.after)
+        .collect::<Vec<Value>>();
+    let page = store.referrers_per_page().unwrap_or(usize::MAX);
+    let goes_on = found.len() > page;
+    found.truncate(page);
     let index = json!({"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": found});
     let mut response = ([(header::CONTENT_TYPE, IMAGE_INDEX)], index.to_string()).into_response();
-    if artifact_type.is_some() {
-        response.headers_mut().insert(
+    let headers = response.headers_mut();
+    if filter.is_some() {
+        headers.insert(
             "OCI-Filters-Applied",
             http::HeaderValue::from_static("artifactType"),
         );
+    }
+    if goes_on {
+        let after = query.after.saturating_add(page);
+        let mut next = format!("after={after}");
+        if let Some(wanted) = &query.artifact_type {
+            next = url::form_urlencoded::Serializer::new(next)
+                .append_pair("artifactType", wanted)
+                .finish();
+        }
+        let link = format!("</v2/{repository}/referrers/{digest}?{next}>; rel=\"next\"");
+        if let Ok(link) = http::HeaderValue::try_from(link) {
+            headers.insert(header::LINK, link);
+        }
     }
     response
 }

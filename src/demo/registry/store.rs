@@ -29,6 +29,8 @@ pub struct StoredManifest {
 struct Contents {
     repositories: BTreeMap<String, RepositoryContents>,
     hides_referrers: bool,
+    referrers_per_page: Option<usize>,
+    ignores_filters: bool,
 }
 
 #[derive(Debug, Default)]
@@ -126,6 +128,26 @@ impl Store {
     /// Whether the referrers API is on.
     pub fn serves_referrers(&self) -> bool {
         !self.read().hides_referrers
+    }
+
+    /// Answers referrers in pages of this many entries, with a `Link` to the next one; at once where it is `None`.
+    pub fn page_referrers(&self, entries: Option<usize>) {
+        self.write().referrers_per_page = entries.map(|entries| entries.max(1));
+    }
+
+    /// How many entries a page of referrers has.
+    pub fn referrers_per_page(&self) -> Option<usize> {
+        self.read().referrers_per_page
+    }
+
+    /// Whether the referrers API takes `artifactType` for a filter, which a registry need not do.
+    pub fn filter_referrers(&self, filtered: bool) {
+        self.write().ignores_filters = !filtered;
+    }
+
+    /// Whether `artifactType` is a filter.
+    pub fn filters_referrers(&self) -> bool {
+        !self.read().ignores_filters
     }
 
     /// The digest that `tag` names.

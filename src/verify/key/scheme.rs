@@ -26,6 +26,7 @@ use sha2::{Digest as _, Sha224, Sha512};
 
 use super::material::{Curve, Material};
 use super::{HashAlgorithm, InvalidKey};
+use crate::image::{Algorithm, Digest};
 
 /// One way to verify: a key, a hash, an encoding.
 pub(super) enum Scheme {
@@ -185,6 +186,17 @@ impl Scheme {
                     .is_ok()
             }),
         }
+    }
+
+    /// Whether `signature` is one over the bytes that have this SHA-256, and that hash is the one it is made with.
+    pub(super) fn verifies_sha256(&self, message: &Digest, signature: &[u8]) -> bool {
+        let Self::Named(key) = self else {
+            return false;
+        };
+        // The library refuses a digest by another hash than the scheme's own.
+        message.algorithm() == Algorithm::Sha256
+            && digest::Digest::import_less_safe(message.as_bytes(), &digest::SHA256)
+                .is_ok_and(|digest| key.verify_digest_sig(&digest, signature).is_ok())
     }
 }
 

@@ -1,0 +1,137 @@
+//! What was found for an authority, stage after stage: what proves something, and what everything else comes to.
+
+use std::sync::Arc;
+
+use super::super::Scope;
+use super::{Answer, Judge};
+use crate::evidence::{Candidate, Location};
+use crate::gather::{FetchError, Gathered, Search, Sought, WantedEvidence};
+use crate::image::PinnedImage;
+use crate::policy::SignedBy;
+use crate::statement::PredicateType;
+use crate::verdict::{Cause, EvidenceSummary, Reason, RejectedEvidence};
+use crate::verify::{Rejection, Verified};
+
+/// A search for what an authority wants, in the place where its policy says it is kept.
+pub(super) fn search<'a>(
+    judge: &'a Judge,
+    signed: &'a SignedBy,
+    wanted: &'a WantedEvidence,
+    image: &'a PinnedImage,
+    scope: &'a Scope<'_>,
+) -> Search<'a> {
+    let images_own = image.reference.repository();
+    let sought = Sought {
+        repository: signed.place.repository.as_ref().unwrap_or(images_own),
+        tag_prefix: &signed.place.tag_prefix,
+        image: image.digest(),
+        wanted,
+        bundles_only: signed.bundles_only,
+    };
+    judge.gatherer.search(sought, &scope.access)
+}
+
+/// What proved nothing, over all stages.
+#[derive(Default)]
+pub(super) struct Shortfall {
+    pub(super) rejections: Vec<RejectedEvidence>,
+    pub(super) passed_over: Vec<String>,
+    pub(super) looked: Vec<Location>,
+    unread: Option<FetchError>,
+}
+
+impl Shortfall {
+    /// Notes what one stage came to, and gives the proofs in it.
+    pub(super) fn sort<T>(
+        &mut self,
+        gathered: Gathered,
+        verify: impl Fn(&Candidate) -> Result<Arc<Verified<T>>, Rejection>,
+    ) -> Vec<Arc<Verified<T>>> {
+        let mut verified = Vec::new();
+        for candidate in &gathered.candidates {
+            match verify(candidate) {
+                Ok(proof) => verified.push(proof),
+                Err(rejection) => self.rejections.push(RejectedEvidence {
+                    format: candidate.format,
+                    digest: candidate.digest.clone(),
+                    rejection,
+                }),
+            }
+        }
+        self.rejections.sort_by(|a, b| {
+            b.rejection
+                .rank()
+                .cmp(&a.rejection.rank())
+                .then_with(|| a.digest.cmp(&b.digest))
+        });
+        self.passed_over.extend(gathered.passed_over);
+        for place in gathered.looked {
+            if !self.looked.contains(&place) {
+                self.looked.push(place);
+            }
+        }
+        self.unread = self.unread.take().or(gathered.unread);
+        verified
+    }
+
+    /// Asked when nothing satisfied: an error where something that could have done so was not read.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error of the trait names both digests of a mismatch"
+    )]
+    pub(super) fn all_read(&mut self) -> Result<(), FetchError> {
+        self.unread.take().map_or(Ok(()), Err)
+    }
+
+    /// The answer where there is no proof at all.
+    pub(super) fn nothing_proven(&self, wanted: Option<PredicateType>) -> Answer {
+        let reason = match (self.rejections.first(), &wanted) {
+            (Some(first), _) => reason(&first.rejection),
+            (None, None) => Reason::Unsigned,
+            (None, Some(_)) => Reason::NoAttestation,
+        };
+        let cause = if self.rejections.is_empty() {
+            Cause::NothingFound {
+                wanted,
+                looked: self.looked.clone(),
+            }
+        } else {
+            Cause::Rejected {
+                wanted,
+                rejections: self.rejections.clone(),
+            }
+        };
+        Answer::Violated {
+            reason,
+            cause,
+            rego: None,
+        }
+    }
+}
+
+fn reason(rejection: &Rejection) -> Reason {
+    match rejection {
+        Rejection::WrongKey { .. } => Reason::UntrustedSigner,
+        // Shown only where nothing else was found: evidence of the other kind is none of this kind.
+        Rejection::NotASignature => Reason::Unsigned,
+        Rejection::NotAnAttestation => Reason::NoAttestation,
+        Rejection::SubjectMismatch { .. } => Reason::SubjectMismatch,
+        Rejection::Undecodable(_)
+        | Rejection::PayloadType { .. }
+        | Rejection::MalformedPayload { .. }
+        | Rejection::PayloadKind { .. }
+        | Rejection::MalformedStatement(_) => Reason::PredicateMalformed,
+    }
+}
+
+pub(super) fn summary<T>(
+    verified: &Verified<T>,
+    predicate_type: Option<String>,
+) -> EvidenceSummary {
+    EvidenceSummary {
+        signer: verified.signer().clone(),
+        format: verified.format(),
+        digest: verified.evidence().clone(),
+        predicate_type,
+    }
+}
