@@ -101,6 +101,8 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     let broken = engine.replace(&documents)?;
     warn_unused(&documents);
     count(&metrics, &engine, &broken);
+    let loaded = engine.snapshot().policies.policies().len();
+    tracing::info!(policies = loaded, broken = broken.len(), "policies loaded");
     policies_pending.ready();
 
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());

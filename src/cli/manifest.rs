@@ -16,8 +16,8 @@ const BYTES: u64 = 64 << 20;
 pub(super) struct Manifest {
     /// Objects that run images, as requests to create them, each with the words that tell it from the others.
     pub(super) objects: Vec<(String, Request)>,
-    /// How many objects run none.
-    pub(super) others: usize,
+    /// Objects of kinds that are not judged: kind and name.
+    pub(super) others: Vec<String>,
 }
 
 /// Reads a manifest; `-` is standard input.
@@ -71,7 +71,10 @@ fn take(document: Value, manifest: &mut Manifest) -> anyhow::Result<()> {
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
     if Kind::find(group, &kind).is_none() {
-        manifest.others += 1;
+        let name = document.pointer("/metadata/name").and_then(Value::as_str);
+        manifest
+            .others
+            .push(format!("{kind}/{}", name.unwrap_or_default()));
         return Ok(());
     }
     let meta = |key: &str| {

@@ -63,6 +63,8 @@ pub(super) struct VerifyArgs {
     timeout: u64,
 }
 
+/// The longest list of objects that are not judged, in bytes.
+const OTHERS: usize = 1_024;
 /// The longest name that is shown while it is judged, in bytes.
 const SHOWN: usize = 256;
 
@@ -107,11 +109,22 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     match args.output {
         Output::Json => print(&format!(
             "{}\n",
-            serde_json::to_string_pretty(&explain::report(&verdict, warnings))?
+            serde_json::to_string_pretty(&explain::report(&verdict, warnings.clone()))?
         ))?,
-        Output::Text => print(&explain::tree(&verdict.images, style()))?,
+        Output::Text => {
+            print(&explain::tree(&verdict.images, style()))?;
+            for warning in &warnings {
+                note(&format!("warning: {warning}"));
+            }
+        }
     }
-    Ok(exit(&verdict, args.fail_on))
+    let warned = args.fail_on == FailOn::Warn && !warnings.is_empty();
+    let exit = exit(&verdict);
+    Ok(if warned && exit == Exit::Success {
+        Exit::Deny
+    } else {
+        exit
+    })
 }
 
 /// Policies are decided about before any image is.
@@ -137,12 +150,11 @@ async fn judge(engine: &Engine, args: &VerifyArgs, manifests: Vec<Manifest>) -> 
     let objects: Vec<_> = manifests
         .into_iter()
         .flat_map(|manifest| {
-            match manifest.others {
-                0 => {}
-                1 => note("1 object of a kind that runs no images was passed over"),
-                others => note(&format!(
-                    "{others} objects of kinds that run no images were passed over"
-                )),
+            if !manifest.others.is_empty() {
+                let others = explain::printable_line(&manifest.others.join(", "), OTHERS);
+                note(&format!(
+                    "not judged, since their kinds are not covered: {others}"
+                ));
             }
             manifest.objects
         })
@@ -202,7 +214,7 @@ fn show_input(verdict: &ReviewVerdict, authority: &str) -> anyhow::Result<Exit> 
             .flat_map(|image| &image.policies)
             .flat_map(|policy| &policy.authorities)
     };
-    let ended = exit(verdict, FailOn::Deny);
+    let ended = exit(verdict);
     if ended != Exit::Success {
         // Standard output is for the statements alone; why some are missing must not be.
         let plain = Style {
@@ -257,11 +269,10 @@ fn one_line(json: &str) -> String {
     line
 }
 
-fn exit(verdict: &ReviewVerdict, fail_on: FailOn) -> Exit {
+fn exit(verdict: &ReviewVerdict) -> Exit {
     match verdict.judgement {
         Judgement::Deny => Exit::Deny,
         Judgement::Unknown => Exit::Unknown,
-        Judgement::Warn if fail_on == FailOn::Warn => Exit::Deny,
         Judgement::Warn | Judgement::Admit => Exit::Success,
     }
 }

@@ -33,6 +33,8 @@ pub(super) async fn judge(
     policies.extend(in_doubt);
     policies.sort_by(|a, b| a.name.cmp(&b.name));
     let (judgement, reason) = fold_image(&policies, scope.snapshot.no_match);
+    let name = reference.with_digest(pinned.digest());
+    let detail = policies.is_empty().then(|| unmatched(&name, scope));
     ImageVerdict {
         fields,
         written: reference.written().to_owned(),
@@ -42,8 +44,17 @@ pub(super) async fn judge(
         policies,
         judgement,
         reason,
-        detail: None,
+        detail,
     }
+}
+
+/// Which name no policy speaks about, so that its author can compare it with the globs.
+fn unmatched(reference: &ImageReference, scope: &Scope<'_>) -> String {
+    let policies = scope.snapshot.policies.policies().len();
+    format!(
+        "none of {policies} policies speaks about {}",
+        reference.matching_name()
+    )
 }
 
 /// The digest to judge: the one that is written, or what the tag names now.
@@ -149,7 +160,12 @@ fn unresolved(
         (true, NoMatchPolicy::Allow | NoMatchPolicy::Warn) => (blank.judgement, reason),
         _ => fold_image(&verdicts, no_match),
     };
+    let detail = match reason {
+        Reason::NoMatch => Some(unmatched(&reference, scope)),
+        _ => blank.detail.clone(),
+    };
     ImageVerdict {
+        detail,
         reference: Some(reference),
         policies: verdicts,
         judgement,

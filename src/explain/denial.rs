@@ -368,7 +368,7 @@ fn next(failure: &Failure<'_>) -> String {
     match named {
         Some(named) => row(
             "next",
-            &format!("{remedy}; details: vouchsafe verify {named}"),
+            &format!("{remedy}; details: vouchsafe verify --policies PATH {named}"),
         ),
         None => row("next", &remedy),
     }

@@ -19,6 +19,11 @@ const PREFIX_BYTES: usize = 4 << 10;
 /// How long that may take: it happens after the deadline, inside the margin that is kept for the answer.
 const PREFIX_TIME: Duration = Duration::from_millis(100);
 
+/// What is read of a body that is refused, in bytes: a client of HTTP/2 that is still sending would not see why.
+const UNREAD_BYTES: usize = 64 << 10;
+/// And for how long.
+const UNREAD_TIME: Duration = Duration::from_millis(500);
+
 /// Reads bodies; one per process, since it counts what all of them hold.
 #[derive(Clone, Debug)]
 pub(super) struct BodyReader {
@@ -70,8 +75,10 @@ impl BodyReader {
         body: Body,
         deadline: Instant,
     ) -> Result<Received, Refusal> {
-        check_type(headers)?;
-        check_encoding(headers)?;
+        if let Err(refusal) = check_type(headers).and_then(|()| check_encoding(headers)) {
+            let _ = timeout(UNREAD_TIME, Limited::new(body, UNREAD_BYTES).collect()).await;
+            return Err(refusal);
+        }
         let claimed = claimed_length(headers);
         if claimed.is_some_and(|claimed| claimed > self.bytes) {
             return Err(Refusal::TooLarge { limit: self.bytes });
