@@ -82,7 +82,7 @@ enum FailOn {
     /// A denial
     #[default]
     Deny,
-    /// A denial or a warning
+    /// A denial, or a `warn` policy that is not satisfied
     Warn,
 }
 
@@ -109,22 +109,13 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     match args.output {
         Output::Json => print(&format!(
             "{}\n",
-            serde_json::to_string_pretty(&explain::report(&verdict, warnings.clone()))?
+            serde_json::to_string_pretty(&explain::report(&verdict, warnings))?
         ))?,
-        Output::Text => {
-            print(&explain::tree(&verdict.images, style()))?;
-            for warning in &warnings {
-                note(&format!("warning: {warning}"));
-            }
-        }
+        Output::Text => print(&explain::tree(&verdict.images, style()))?,
     }
-    let warned = args.fail_on == FailOn::Warn && !warnings.is_empty();
-    let exit = exit(&verdict);
-    Ok(if warned && exit == Exit::Success {
-        Exit::Deny
-    } else {
-        exit
-    })
+    // That a tag may move is said, and is no failure: the verdict is about what it names now.
+    let warned = args.fail_on == FailOn::Warn && verdict.judgement == Judgement::Warn;
+    Ok(if warned { Exit::Deny } else { exit(&verdict) })
 }
 
 /// Policies are decided about before any image is.

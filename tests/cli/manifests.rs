@@ -92,7 +92,7 @@ spec:
     );
     assert_eq!(
         ended.stderr,
-        "2 objects of kinds that run no images were passed over\n"
+        "not judged, since their kinds are not covered: ConfigMap/settings, Rollout/other\n"
     );
 }
 
@@ -154,7 +154,7 @@ async fn an_object_that_runs_no_image_is_said_to_be_passed_over() {
     assert_eq!(ended.code, 0);
     assert_eq!(
         ended.stderr,
-        "1 object of a kind that runs no images was passed over\n"
+        "not judged, since their kinds are not covered: Service/s\n"
     );
 }
 

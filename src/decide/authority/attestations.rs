@@ -50,7 +50,7 @@ pub(super) async fn judge(
     let mut search = search(judge, signed, &wanted, image, scope);
     let (mut pool, mut refused) = (Pool::default(), None);
     while let Some(gathered) = search.next().await? {
-        let verified = pool.shortfall.sort(gathered, verify);
+        let verified = pool.shortfall.sort(gathered, verify).await;
         if verified.is_empty() {
             continue;
         }

@@ -41,14 +41,16 @@ pub(super) struct Shortfall {
 }
 
 impl Shortfall {
-    /// Notes what one stage came to, and gives the proofs in it.
-    pub(super) fn sort<T>(
+    /// Notes what one stage came to, and gives the proofs in it. Others get their turn after each candidate: a stranger chose how
+    /// many there are and how large.
+    pub(super) async fn sort<T>(
         &mut self,
         gathered: Gathered,
         verify: impl Fn(&Candidate) -> Result<Arc<Verified<T>>, Rejection>,
     ) -> Vec<Arc<Verified<T>>> {
         let mut verified = Vec::new();
         for candidate in &gathered.candidates {
+            tokio::task::yield_now().await;
             match verify(candidate) {
                 Ok(proof) => verified.push(proof),
                 Err(rejection) => self.rejections.push(RejectedEvidence {

@@ -37,7 +37,7 @@ pub(super) async fn judge(
     let mut search = search(judge, signed, &WantedEvidence::Signatures, image, scope);
     let mut shortfall = Shortfall::default();
     while let Some(gathered) = search.next().await? {
-        let verified = shortfall.sort(gathered, verify);
+        let verified = shortfall.sort(gathered, verify).await;
         if !verified.is_empty() {
             search.was_right();
             return Ok(satisfied(&verified));
