@@ -132,13 +132,12 @@ impl Program {
             },
         };
         let builtins_used = calls::check(&module, source)?;
+        // What is wrong with the order or the variables of rules is told about the text as it is written, not as it is guarded.
+        prepare(&mut parse(source, dialect).map_err(unsound)?)?;
         let guarded = rewrite::guarded(&module, source)
             .ok_or_else(|| unsound("guards do not fit the syntax tree"))?;
         let mut engine = parse(&guarded, dialect).map_err(unsound)?;
-        // Orders and prepares the rules, without evaluating one.
-        engine
-            .eval_query("true".to_owned(), false)
-            .map_err(unsound)?;
+        prepare(&mut engine)?;
         let builtins = meter::builtins_engine(&builtins_used).map_err(unsound)?;
         Ok(Self {
             dialect,
@@ -272,6 +271,12 @@ fn syntax_of(engine: &Engine) -> Result<syntax::Module, CompileError> {
     first
         .map(|policy| policy.ast)
         .ok_or_else(|| unsound("no policy"))
+}
+
+/// Orders and prepares the rules, without evaluating one.
+fn prepare(engine: &mut Engine) -> Result<(), CompileError> {
+    let prepared = engine.eval_query("true".to_owned(), false);
+    prepared.map(|_| ()).map_err(unsound)
 }
 
 fn unsound(message: impl fmt::Display) -> CompileError {
