@@ -102,15 +102,6 @@ impl Store {
             .is_some()
     }
 
-    /// Forgets a manifest; tags that name it lead nowhere. Whether there was one.
-    pub fn remove_manifest(&self, repository: &str, digest: &Digest) -> bool {
-        self.write()
-            .repository(repository)
-            .manifests
-            .remove(digest)
-            .is_some()
-    }
-
     /// Forgets a blob. Whether there was one.
     pub fn remove_blob(&self, repository: &str, digest: &Digest) -> bool {
         self.write()
