@@ -18,7 +18,7 @@ use vouchsafe::api;
 use vouchsafe::evidence::{Format, manifest, simple_signing};
 use vouchsafe::image::Digest;
 use vouchsafe::limits::Limits;
-use vouchsafe::policy::{AuthorityKind, compile};
+use vouchsafe::policy::{AuthorityKind, Referents, compile};
 use vouchsafe::trust::TrustMaterial;
 use vouchsafe::verify::{self, Requirement};
 
@@ -88,7 +88,7 @@ fn requirement(file: &Path) -> Requirement {
     let [policy] = documents.policies.as_slice() else {
         panic!("one policy in {}", file.display());
     };
-    let body = compile(&policy.value).body.unwrap();
+    let body = compile(&policy.value, &Referents::default()).body.unwrap();
     let AuthorityKind::Signed(signed) = &body.authorities[0].kind else {
         panic!("a key in {}", file.display());
     };
@@ -120,7 +120,10 @@ fn problems(key: &Value) -> Vec<String> {
         "spec": {"images": [{"glob": "**"}], "authorities": [{"key": key}]},
     });
     let policy = api::decode_cluster_image_policy(document).unwrap();
-    let problems = compile(&policy).body.err().unwrap_or_default();
+    let problems = compile(&policy, &Referents::default())
+        .body
+        .err()
+        .unwrap_or_default();
     problems.iter().map(ToString::to_string).collect()
 }
 

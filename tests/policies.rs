@@ -24,7 +24,7 @@ use support::registry::RecordedImage;
 use support::vectors::vectors;
 use vouchsafe::adapters::files::load;
 use vouchsafe::demo::registry::Registry;
-use vouchsafe::policy::{AuthorityKind, CompiledPolicy, Wanted, compile};
+use vouchsafe::policy::{AuthorityKind, CompiledPolicy, Referents, Wanted, compile};
 use vouchsafe::predicate_policy::{Budget, Decision, Program};
 
 /// The name of a file of cases.
@@ -168,7 +168,7 @@ fn compiled(file: &Path) -> Vec<CompiledPolicy> {
     documents
         .policies
         .iter()
-        .map(|policy| compile(&policy.value))
+        .map(|policy| compile(&policy.value, &Referents::default()))
         .collect()
 }
 

@@ -13,7 +13,7 @@ use crate::config::JudgeArgs;
 use crate::decide::{Judge, Snapshot};
 use crate::gather::{Credentials, Gatherer};
 use crate::limits::Limits;
-use crate::policy::{CompiledPolicy, PolicySet, compile};
+use crate::policy::{CompiledPolicy, PolicySet, Referents, compile};
 use crate::trust::TrustMaterial;
 use crate::verdict::NoMatchPolicy;
 
@@ -90,7 +90,7 @@ impl Engine {
         let compiled: Vec<CompiledPolicy> = documents
             .policies
             .iter()
-            .map(|policy| compile(&policy.value))
+            .map(|policy| compile(&policy.value, &Referents::default()))
             .collect();
         let broken = compiled.iter().filter_map(broken).collect();
         let set = PolicySet::new(compiled).context("too many globs in all policies together")?;

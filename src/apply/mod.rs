@@ -12,7 +12,7 @@ mod advice;
 mod trust_root;
 
 use crate::api;
-use crate::policy::{Problem, compile};
+use crate::policy::{Problem, Referents, compile};
 
 /// The namespace in which Secrets of policies are looked for, unless told otherwise.
 pub const DEFAULT_NAMESPACE: &str = "cosign-system";
@@ -39,7 +39,7 @@ pub struct Finding {
 ///
 /// Findings come refusals first, then warnings, each merged and sorted as [`Problem::merged`] does.
 pub fn check_policy(policy: &api::ClusterImagePolicy, namespace: &str) -> Vec<Finding> {
-    let problems = compile(policy).body.err().unwrap_or_default();
+    let problems = compile(policy, &Referents::default()).body.err().unwrap_or_default();
     let (not_supported, mut wrong): (Vec<_>, Vec<_>) =
         problems.into_iter().partition(Problem::is_not_supported);
     wrong.extend(foreign_secrets(policy, namespace));

@@ -6,6 +6,7 @@ use super::authority::{
     AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted,
 };
 use super::problem::Problem;
+use super::referents::Referents;
 use super::select::{self, ObjectFacts, Selector};
 use super::shape::{self, Level};
 use crate::api;
@@ -40,7 +41,7 @@ pub struct Policy {
 }
 
 /// Compiles one policy. Never fails: what is wrong with it becomes its [`CompiledPolicy::body`].
-pub fn compile(policy: &api::ClusterImagePolicy) -> CompiledPolicy {
+pub fn compile(policy: &api::ClusterImagePolicy, _referents: &Referents) -> CompiledPolicy {
     let mut problems = Vec::new();
     let spec = &policy.spec;
     let globs = globs(&spec.images, &mut problems);

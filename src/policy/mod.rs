@@ -10,6 +10,7 @@
 mod authority;
 mod compile;
 mod problem;
+mod referents;
 mod select;
 mod set;
 mod shape;
@@ -19,6 +20,7 @@ pub use authority::{
 };
 pub use compile::{CompiledPolicy, Policy, compile};
 pub use problem::Problem;
+pub use referents::{Fetched, Referents};
 pub use select::{ObjectFacts, Selector};
 pub use set::{Match, PolicySet};
 pub use shape::is_anchored;

@@ -14,7 +14,10 @@ fn compiled(name: &str, spec: &Value) -> CompiledPolicy {
     let document = json!({
         "apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": name}, "spec": spec,
     });
-    compile(&api::decode_cluster_image_policy(document).expect("a well-formed policy"))
+    compile(
+        &api::decode_cluster_image_policy(document).expect("a well-formed policy"),
+        &Referents::default(),
+    )
 }
 
 fn problems(spec: &Value) -> Vec<String> {

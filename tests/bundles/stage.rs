@@ -18,7 +18,7 @@ use vouchsafe::demo::signer::{
 use vouchsafe::gather::{Credentials, FetchError, Gatherer, Keychain};
 use vouchsafe::image::Digest;
 use vouchsafe::limits::Limits;
-use vouchsafe::policy::{PolicySet, compile};
+use vouchsafe::policy::{PolicySet, Referents, compile};
 use vouchsafe::trust::TrustMaterial;
 use vouchsafe::verdict::{ImageVerdict, Judgement, NoMatchPolicy, Reason};
 use vouchsafe::workload::PullScope;
@@ -187,7 +187,10 @@ impl Stage {
     }
 
     pub(crate) async fn judged_in(&self, repository: &str, policy: &Value) -> ImageVerdict {
-        let policy = compile(&serde_json::from_value(policy.clone()).unwrap());
+        let policy = compile(
+            &serde_json::from_value(policy.clone()).unwrap(),
+            &Referents::default(),
+        );
         assert_eq!(policy.body.as_ref().err(), None);
         let snapshot = Snapshot {
             policies: Arc::new(PolicySet::new(vec![policy]).unwrap()),

@@ -1,0 +1,23 @@
+//! What policies refer to outside of themselves, as it stands at one moment.
+//!
+//! Compiling is pure: whoever calls it has fetched these before, and compiles again when one of them changes. A reference that is
+//! not here is a problem of the policy which names it, and of that policy alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What there is to refer to. Empty: every reference dangles.
+#[derive(Clone, Debug, Default)]
+pub struct Referents {
+    /// The ConfigMaps of our own namespace: name → key → text.
+    pub config_maps: BTreeMap<String, BTreeMap<String, String>>,
+    /// The Secrets of our own namespace: name → key → bytes.
+    pub secrets: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
+    /// Policies from elsewhere: `remote.url` → what it gave. The digest is checked where it is compiled.
+    pub remote_policies: BTreeMap<String, Fetched>,
+    /// Public keys of key management services: `key.kms` → PEM.
+    pub kms_keys: BTreeMap<String, Fetched>,
+}
+
+/// What came from outside, or why nothing did, in words.
+pub type Fetched = Result<Arc<str>, String>;
