@@ -22,7 +22,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("statement", &["image", "limits"]),
     ("workload", &[]),
-    ("trust", &[]),
+    // For JSON under bounds.
+    ("trust", &["limits"]),
     ("evidence", &["image", "limits"]),
     (
         "verify",
@@ -42,6 +43,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "verify",
             "predicate_policy",
             "statement",
+            "trust",
             "verdict",
         ],
     ),

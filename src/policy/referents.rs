@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::trust::TrustMaterial;
+
 /// What there is to refer to. Empty: every reference dangles.
 #[derive(Clone, Debug, Default)]
 pub struct Referents {
@@ -17,6 +19,10 @@ pub struct Referents {
     pub remote_policies: BTreeMap<String, Fetched>,
     /// Public keys of key management services: `key.kms` → PEM.
     pub kms_keys: BTreeMap<String, Fetched>,
+    /// TrustRoots by name, or why one cannot be used, in words.
+    pub trust_roots: BTreeMap<String, Result<Arc<TrustMaterial>, String>>,
+    /// What is trusted where a policy names no TrustRoot: `None` where there is no such root.
+    pub default_trust: Option<Arc<TrustMaterial>>,
 }
 
 /// What came from outside, or why nothing did, in words.
