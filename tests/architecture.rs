@@ -20,6 +20,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("image", &[]),
     ("api", &[]),
+    ("go_regexp", &[]),
     ("statement", &["image", "limits"]),
     ("workload", &[]),
     ("trust", &[]),
@@ -38,6 +39,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "policy",
         &[
             "api",
+            "go_regexp",
             "image",
             "verify",
             "predicate_policy",
@@ -45,7 +47,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "verdict",
         ],
     ),
-    ("apply", &["api", "policy"]),
+    ("apply", &["api", "go_regexp", "policy"]),
     ("explain", &["verdict", "verify", "evidence", "statement"]),
     // `workload` for the scope of pull secrets, which its trait `Credentials` takes.
     ("gather", &["image", "evidence", "limits", "workload"]),
@@ -82,6 +84,7 @@ const PURE: &[&str] = &[
     "limits",
     "image",
     "api",
+    "go_regexp",
     "statement",
     "workload",
     "trust",
