@@ -44,6 +44,7 @@ pub mod demo;
 pub mod evidence;
 pub mod explain;
 pub mod gather;
+pub mod go_regexp;
 pub mod image;
 pub mod limits;
 pub mod policy;

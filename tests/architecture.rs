@@ -20,6 +20,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("image", &[]),
     ("api", &[]),
+    ("go_regexp", &[]),
     ("statement", &["image", "limits"]),
     ("workload", &[]),
     // For JSON under bounds.
@@ -39,6 +40,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "policy",
         &[
             "api",
+            "go_regexp",
             "image",
             "verify",
             "predicate_policy",
@@ -47,7 +49,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "verdict",
         ],
     ),
-    ("apply", &["api", "policy"]),
+    ("apply", &["api", "go_regexp", "policy"]),
     ("explain", &["verdict", "verify", "evidence", "statement"]),
     // `workload` for the scope of pull secrets, which its trait `Credentials` takes.
     ("gather", &["image", "evidence", "limits", "workload"]),
@@ -84,6 +86,7 @@ const PURE: &[&str] = &[
     "limits",
     "image",
     "api",
+    "go_regexp",
     "statement",
     "workload",
     "trust",

@@ -1,7 +1,8 @@
 //! What a policy's author may not have meant: accepted, and weaker or narrower than it looks.
 
 use crate::api;
-use crate::policy::{Problem, is_anchored};
+use crate::go_regexp::GoRegexp;
+use crate::policy::Problem;
 
 /// Short names of predicate types for which policy-controller warns.
 const DEPRECATED_TYPES: [&str; 7] = [
@@ -135,7 +136,8 @@ fn identities(authority: &api::Authority, path: &str) -> Vec<Problem> {
         ]
     });
     patterns
-        .filter(|(pattern, _)| !pattern.is_empty() && !is_anchored(pattern))
+        .filter(|(pattern, _)| !pattern.is_empty())
+        .filter(|(pattern, _)| GoRegexp::new(pattern).is_ok_and(|regexp| !regexp.is_anchored()))
         .map(|(_, field)| {
             Problem::new(
                 "regular expression is not anchored",

@@ -23,7 +23,6 @@ pub use problem::Problem;
 pub use referents::{Fetched, Referents};
 pub use select::{ObjectFacts, Selector};
 pub use set::{Match, PolicySet};
-pub use shape::is_anchored;
 
 #[cfg(test)]
 mod tests;
