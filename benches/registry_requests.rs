@@ -213,6 +213,7 @@ impl Stage {
                 namespace: "cosign-system".to_owned(),
                 no_match_policy: NoMatch::Deny,
                 insecure_registry: Vec::new(),
+                max_stale: 86_400,
                 registry_ca: None,
             },
             listen: any_port,

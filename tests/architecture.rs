@@ -67,7 +67,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "adapters",
-        &["gather", "api", "image", "verdict", "limits", "workload"],
+        // `policy` for what policies refer to: the texts behind URLs that are fetched for them.
+        &[
+            "gather", "api", "image", "verdict", "limits", "workload", "policy",
+        ],
     ),
     ("server", &["workload", "explain", "limits", "verdict"]),
     ("demo", &["image"]),

@@ -15,7 +15,7 @@ const DEPRECATED_TYPES: [&str; 7] = [
 ];
 
 /// Everything there is to say about a policy that is not wrong.
-pub(super) fn about(policy: &api::ClusterImagePolicy) -> Vec<Problem> {
+pub(super) fn about(policy: &api::ClusterImagePolicy, namespace: &str) -> Vec<Problem> {
     let spec = &policy.spec;
     let mut advice = Vec::new();
     for (index, image) in spec.images.iter().enumerate() {
@@ -38,8 +38,25 @@ pub(super) fn about(policy: &api::ClusterImagePolicy) -> Vec<Problem> {
         advice.extend(transparency(authority, &path));
         advice.extend(blocks(authority, &path));
         advice.extend(predicate_types(authority, &path));
+        let at = format!("{path}.attestations.policy");
+        let programs = authority.attestations.iter().flat_map(|a| &a.policy);
+        advice.extend(programs.filter_map(|program| foreign_map(program, &at, namespace)));
     }
+    let whole = spec.policy.iter();
+    advice.extend(whole.filter_map(|program| foreign_map(program, "spec", namespace)));
     advice
+}
+
+/// A ConfigMap of another namespace than the webhook's, which is not where it is looked for.
+fn foreign_map(program: &api::PredicatePolicy, path: &str, namespace: &str) -> Option<Problem> {
+    let map = program.config_map_ref.as_ref()?;
+    (!map.namespace.is_empty() && map.namespace != namespace).then(|| {
+        Problem::new(
+            "the namespace of a ConfigMap is not looked at",
+            format!("{path}.configMapRef.namespace"),
+            format!("ConfigMap {} is read from {namespace}", map.name),
+        )
+    })
 }
 
 /// Globs that match less than they seem to, or nothing. Matched is the full name, with its digest or its tag, and the reference as

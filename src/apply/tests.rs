@@ -14,7 +14,11 @@ fn check(spec: &Value) -> Vec<Finding> {
         "apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "p"}, "spec": spec,
     });
     let policy = api::decode_cluster_image_policy(document).expect("a well-formed policy");
-    check_policy(&policy, DEFAULT_NAMESPACE)
+    check_policy(
+        &policy,
+        DEFAULT_NAMESPACE,
+        Surroundings::Partly(&Referents::default()),
+    )
 }
 
 fn with(authority: &Value) -> Value {

@@ -118,6 +118,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             namespace: "cosign-system".to_owned(),
             no_match_policy: NoMatch::Deny,
             insecure_registry: Vec::new(),
+            max_stale: 86_400,
             registry_ca: None,
         },
         listen: loopback,
