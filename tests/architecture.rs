@@ -45,7 +45,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "verdict",
         ],
     ),
-    ("apply", &["api", "policy"]),
+    ("apply", &["api", "policy", "predicate_policy"]),
     ("explain", &["verdict", "verify", "evidence", "statement"]),
     // `workload` for the scope of pull secrets, which its trait `Credentials` takes.
     ("gather", &["image", "evidence", "limits", "workload"]),

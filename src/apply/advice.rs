@@ -1,7 +1,8 @@
 //! What a policy's author may not have meant: accepted, and weaker or narrower than it looks.
 
 use crate::api;
-use crate::policy::{Problem, is_anchored};
+use crate::policy::{AttestationRule, AuthorityKind, Policy, Problem, Wanted, is_anchored};
+use crate::predicate_policy::Dialect;
 
 /// Short names of predicate types for which policy-controller warns.
 const DEPRECATED_TYPES: [&str; 7] = [
@@ -45,6 +46,36 @@ pub(super) fn about(policy: &api::ClusterImagePolicy, namespace: &str) -> Vec<Pr
     let whole = spec.policy.iter();
     advice.extend(whole.filter_map(|program| foreign_map(program, "spec", namespace)));
     advice
+}
+
+/// Programs in a version of Rego that policy-controller does not read, unless they say so.
+pub(super) fn dialects(policy: &Policy) -> Vec<Problem> {
+    let authorities = policy.authorities.iter().enumerate();
+    let rules = authorities.flat_map(|(index, authority)| {
+        let rules: &[AttestationRule] = match &authority.kind {
+            AuthorityKind::Signed(signed) => match &signed.wanted {
+                Wanted::Attestations(rules) => rules,
+                Wanted::Signature => &[],
+            },
+            AuthorityKind::Static(_) => &[],
+        };
+        let path = format!("spec.authorities[{index}].attestations.policy");
+        rules
+            .iter()
+            .map(move |rule| (rule.program.as_ref(), path.clone()))
+    });
+    let whole = policy.program.as_ref().map(|whole| &whole.program);
+    rules
+        .chain([(whole, "spec.policy".to_owned())])
+        .filter(|(program, _)| program.is_some_and(|program| program.dialect() == Dialect::V1))
+        .map(|(_, path)| {
+            Problem::new(
+                "the policy is Rego v1 without saying so",
+                path,
+                "policy-controller refuses it; with `import rego.v1` after the package both read it",
+            )
+        })
+        .collect()
 }
 
 /// A ConfigMap of another namespace than the webhook's, which is not where it is looked for.

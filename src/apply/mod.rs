@@ -54,8 +54,14 @@ pub fn check_policy(
     surroundings: Surroundings<'_>,
 ) -> Vec<Finding> {
     let (Surroundings::Partly(referents) | Surroundings::Wholly(referents)) = surroundings;
-    let problems = compile(policy, referents).body.err().unwrap_or_default();
     let (mut wrong, mut warnings) = (foreign_secrets(policy, namespace), Vec::new());
+    let problems = match compile(policy, referents).body {
+        Ok(body) => {
+            warnings.extend(advice::dialects(&body));
+            Vec::new()
+        }
+        Err(problems) => problems,
+    };
     for problem in problems {
         if problem.is_unresolved() {
             let is_known = matches!(surroundings, Surroundings::Wholly(_));

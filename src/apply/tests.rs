@@ -393,6 +393,34 @@ fn other_weak_spots_are_warned_about() {
 }
 
 #[test]
+fn what_policy_controller_would_not_read_or_look_at_is_warned_about() {
+    let whole = |policy: Value| json!({"images": [{"glob": "ghcr.io/**"}], "authorities": [{"static": {"action": "fail"}}], "policy": policy});
+    let rego = |text: &str| json!({"type": "rego", "data": format!("package sigstore\n{text}")});
+    let message = "the policy is Rego v1 without saying so";
+    let v1 = rego("isCompliant if { true }");
+    assert!(warns(&whole(v1.clone()), message, "spec.policy"));
+    let attestation =
+        json!({"name": "a", "predicateType": "https://slsa.dev/provenance/v1", "policy": v1});
+    let authority = with(&json!({"key": {"data": KEY}, "attestations": [attestation]}));
+    let field = "spec.authorities[0].attestations.policy";
+    assert!(warns(&authority, message, field));
+    for both in [
+        "import rego.v1\nisCompliant if { true }",
+        "isCompliant { true }",
+    ] {
+        assert_eq!(warnings(&whole(rego(both))), [""; 0], "{both}");
+    }
+    let elsewhere =
+        json!({"type": "rego", "configMapRef": {"name": "m", "key": "k", "namespace": "shop"}});
+    let field = "spec.configMapRef.namespace";
+    assert!(warns(
+        &whole(elsewhere),
+        "the namespace of a ConfigMap is not looked at",
+        field
+    ));
+}
+
+#[test]
 fn short_names_of_predicate_types_are_deprecated_in_the_words_of_policy_controller() {
     let text = |written: &str| {
         let attestation = json!({"name": "a", "predicateType": written});
