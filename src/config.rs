@@ -44,15 +44,6 @@ pub struct JudgeArgs {
     )]
     pub insecure_registry: Vec<String>,
 
-    /// How long what was fetched for a policy stays in use when it cannot be fetched again, in seconds
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        default_value_t = 86_400,
-        env = "VOUCHSAFE_MAX_STALE"
-    )]
-    pub max_stale: u64,
-
     /// PEM file with certificate authorities of registries and of remote policies, trusted beside those of the system
     #[arg(long, value_name = "FILE", env = "VOUCHSAFE_REGISTRY_CA")]
     pub registry_ca: Option<PathBuf>,

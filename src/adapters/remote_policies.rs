@@ -23,6 +23,8 @@ const TIME: Duration = Duration::from_secs(10);
 const CONCURRENT: usize = 8;
 /// Between two fetches of a text that is there.
 const REFRESH: Duration = Duration::from_hours(1);
+/// How long a text is used that cannot be fetched again, unless told otherwise.
+pub const MAX_STALE: Duration = Duration::from_hours(24);
 /// After the first failure; doubled after each further one.
 const RETRY: Duration = Duration::from_secs(5);
 /// And not beyond this.
@@ -58,13 +60,18 @@ struct Kept {
 // === impl RemotePolicies ===
 
 impl RemotePolicies {
-    /// Nothing yet. A text is used for `max_stale` after its last successful fetch.
-    pub fn new(client: WebClient, max_stale: Duration) -> Self {
+    /// Nothing yet. A text is used for a day after its last successful fetch.
+    pub fn new(client: WebClient) -> Self {
         Self {
             client,
-            max_stale,
+            max_stale: MAX_STALE,
             kept: Mutex::default(),
         }
+    }
+
+    /// From now on a text is used this long after its last successful fetch.
+    pub fn keep_for(&mut self, max_stale: Duration) {
+        self.max_stale = max_stale;
     }
 
     /// Fetches those of the wanted texts that are due, and forgets all others.
@@ -184,19 +191,15 @@ fn without_query(url: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn text() -> Result<Arc<str>, String> {
-        Ok(Arc::from("text"))
-    }
-
-    fn down() -> Result<Arc<str>, String> {
-        Err("down".to_owned())
+    fn answer(text: Option<&str>) -> Result<Arc<str>, String> {
+        text.map(Arc::from).ok_or_else(|| "down".to_owned())
     }
 
     #[test]
     fn a_text_outlives_failed_refreshes_for_a_while_and_not_for_ever() {
         let (start, max_stale) = (Instant::now(), Duration::from_hours(24));
-        let good = Kept::after(None, text(), start);
-        let kept = Kept::after(Some(good), down(), start + REFRESH);
+        let good = Kept::after(None, answer(Some("text")), start);
+        let kept = Kept::after(Some(good), answer(None), start + REFRESH);
         assert!(
             kept.in_use(start + Duration::from_hours(23), max_stale)
                 .is_ok()
@@ -212,15 +215,18 @@ mod tests {
     #[test]
     fn failures_are_tried_again_ever_more_rarely() {
         let now = Instant::now();
-        let mut kept = Kept::after(None, down(), now);
+        let mut kept = Kept::after(None, answer(None), now);
         let mut waits = Vec::new();
         for _ in 0..12 {
             waits.push(kept.due.duration_since(now));
-            kept = Kept::after(Some(kept), down(), now);
+            kept = Kept::after(Some(kept), answer(None), now);
         }
         assert_eq!(waits.first(), Some(&RETRY));
         assert_eq!(waits.last(), Some(&LONGEST_RETRY));
         assert!(waits.is_sorted());
-        assert_eq!(Kept::after(Some(kept), text(), now).failures, 0);
+        assert_eq!(
+            Kept::after(Some(kept), answer(Some("text")), now).failures,
+            0
+        );
     }
 }

@@ -88,10 +88,17 @@ impl Engine {
             snapshot: ArcSwap::from_pointee(snapshot(nothing, no_match)),
             no_match,
             namespace: args.namespace.clone(),
-            remote: RemotePolicies::new(web, Duration::from_secs(args.max_stale)),
+            remote: RemotePolicies::new(web),
             in_force: Mutex::default(),
             wanted: Notify::new(),
         })
+    }
+
+    /// The same, which uses what it fetched for a policy this long after the last time that it could be fetched.
+    #[must_use]
+    pub fn keeping(mut self, max_stale: Duration) -> Self {
+        self.remote.keep_for(max_stale);
+        self
     }
 
     /// The judge.

@@ -42,6 +42,8 @@ pub struct WebhookSettings {
     pub oldest_tls: TlsVersion,
     /// How often policies are looked at again.
     pub policies_interval: Duration,
+    /// How long what was fetched for a policy stays in use when it cannot be fetched again.
+    pub max_stale: Duration,
     /// How long reviews are still taken after the signal to stop.
     pub stop_delay: Duration,
     /// One line at the end of every denial.
@@ -97,7 +99,8 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     let readiness = Readiness::new();
     let policies_pending = readiness.register("policies");
     let observer = Arc::new(Requests(Arc::clone(&metrics)));
-    let engine = Arc::new(Engine::new(&settings.judge, &settings.limits, observer)?);
+    let engine = Engine::new(&settings.judge, &settings.limits, observer)?;
+    let engine = Arc::new(engine.keeping(settings.max_stale));
     let documents = files::load(&settings.judge.policies)?;
     warn_unused(&documents, &engine);
     let known = documents.fingerprint;

@@ -47,7 +47,7 @@ pub(super) fn document(
     format!("{{{}}}", members.join(","))
 }
 
-/// The whole `spec`, as the API server sent it. A PodTemplate has none; its template stands where workloads have theirs.
+/// The whole `spec`, as the API server sent it. A `PodTemplate` has none; its template stands where workloads have theirs.
 fn spec(request: &Request) -> Option<Value> {
     let object = &request.object;
     object.get("spec").cloned().or_else(|| {

@@ -21,6 +21,10 @@ pub struct WholeProgram {
 
 /// What a program over a whole policy sees beside `authorityMatches`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four switches of the resource, each on its own"
+)]
 pub struct Inputs {
     /// `config`: the image's config files (`fetchConfigFile`).
     pub config: bool,

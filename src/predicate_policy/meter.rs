@@ -94,10 +94,12 @@ impl Meter {
             }
             // The engine's own panics on an empty needle, and counts those that overlap.
             ("strings.count", [Value::String(text), Value::String(part)]) => {
-                Ok(Value::from(match part.is_empty() {
-                    true => 1 + length(text.chars().count()),
-                    false => length(text.matches(part.as_ref()).count()),
-                }))
+                let count = if part.is_empty() {
+                    1 + text.chars().count()
+                } else {
+                    text.matches(part.as_ref()).count()
+                };
+                Ok(Value::from(length(count)))
             }
             // What is no text is no document either; the engine's own fail on it.
             ("json.is_valid" | "yaml.is_valid", [other]) if !matches!(other, Value::String(_)) => {

@@ -387,11 +387,11 @@ fn walk_with_one_argument_gives_every_value_with_its_path() {
     for body in [
         format!(r#"{found} == {{["a", 0, "b"], ["c"]}}"#),
         r#"[_, value] = walk([["x", 1]]); value == 1"#.to_owned(),
-        r#"count([pair | pair := walk([[1], 2])]) == 4"#.to_owned(),
+        "count([pair | pair := walk([[1], 2])]) == 4".to_owned(),
         r#"not has({"a": 1}, "b"); has({"a": {"b": 1}}, "b") }
 has(value, key) { walk(value)[0][_] == key"#
             .to_owned(),
-        r#"[_, x] := walk([walk([7])[1]]); x == 7"#.to_owned(),
+        "[_, x] := walk([walk([7])[1]]); x == 7".to_owned(),
     ] {
         let program = compile(&format!("package sigstore\nisCompliant {{ {body} }}"));
         let decision = program.evaluate("{}", &Budget::default());

@@ -14,7 +14,7 @@ use crate::support::registry::{Fault, Match};
 use crate::support::webhook::{Review, Webhook};
 
 /// The policy of the stage's release key with a program over it, and what it asks for.
-fn program(stage: &Stage, body: &str, inputs: Value) -> Policy {
+fn program(stage: &Stage, body: &str, inputs: &Value) -> Policy {
     let mut policy = json!({
         "type": "rego",
         "data": format!("package sigstore\nisCompliant {{\n{body}\n}}\n"),
@@ -26,7 +26,7 @@ fn program(stage: &Stage, body: &str, inputs: Value) -> Policy {
     stage.release().spec("policy", policy)
 }
 
-async fn webhook(stage: &Stage, body: &str, inputs: Value) -> Webhook {
+async fn webhook(stage: &Stage, body: &str, inputs: &Value) -> Webhook {
     Webhook::start(&yaml(&[program(stage, body, inputs)])).await
 }
 
@@ -60,9 +60,9 @@ fn bundle(stage: &Stage, image: &Image, options: &BundleOptions) {
 async fn a_program_is_given_what_it_asks_for(#[case] body: &str, #[case] inputs: Value) {
     let stage = Stage::new().await;
     let image = stage.signed("t/app");
-    let holds = webhook(&stage, body, inputs.clone()).await;
+    let holds = webhook(&stage, body, &inputs).await;
     holds.judge(&image.pinned()).await.admitted("satisfied");
-    let fails = webhook(&stage, &format!("{body}; false"), inputs).await;
+    let fails = webhook(&stage, &format!("{body}; false"), &inputs).await;
     fails.judge(&image.pinned()).await.denied("policy-denied");
 }
 
@@ -88,7 +88,7 @@ async fn a_program_is_given_the_annotations_of_signatures() {
     };
     bundle(&stage, &bundled, &options);
     let body = r#"input.authorityMatches.release.signatures[_].annotations.env == "prod""#;
-    let wants_prod = webhook(&stage, body, json!({})).await;
+    let wants_prod = webhook(&stage, body, &json!({})).await;
     wants_prod
         .judge(&image.pinned())
         .await
@@ -123,7 +123,7 @@ async fn every_platform_of_an_index_gives_its_config_file() {
         host: stage.registry.host(),
     };
     let body = r#"{platform | input.config[platform]} == {"linux/amd64", "linux/arm64"}"#;
-    let both = webhook(&stage, body, json!({"fetchConfigFile": true})).await;
+    let both = webhook(&stage, body, &json!({"fetchConfigFile": true})).await;
     both.judge(&image.pinned()).await.admitted("satisfied");
     // Judged again, nothing of it is asked for again.
     stage.registry.reset_counts();
@@ -154,7 +154,7 @@ async fn a_config_file_that_cannot_be_read_is_not_judged(
     let webhook = webhook(
         &stage,
         "not input.config.x",
-        json!({"fetchConfigFile": true}),
+        &json!({"fetchConfigFile": true}),
     )
     .await;
     webhook.judge(&image.pinned()).await.denied(reason);
@@ -191,7 +191,7 @@ async fn what_has_no_config_file_within_bounds_is_not_judged(
     let webhook = webhook(
         &stage,
         "not input.config.x",
-        json!({"fetchConfigFile": true}),
+        &json!({"fetchConfigFile": true}),
     )
     .await;
     webhook.judge(&image.pinned()).await.denied(reason);
@@ -204,7 +204,7 @@ async fn a_program_sees_the_signatures_of_every_place() {
     let image = stage.signed("t/app");
     bundle(&stage, &image, &BundleOptions::default());
     let body = "count(input.authorityMatches.release.signatures) == 2";
-    let both = webhook(&stage, body, json!({})).await;
+    let both = webhook(&stage, body, &json!({})).await;
     both.judge(&image.pinned()).await.admitted("satisfied");
     both.judge(&image.pinned()).await.admitted("satisfied");
 }
@@ -218,10 +218,10 @@ async fn a_place_that_cannot_be_read_matters_only_where_the_program_says_no() {
     stage
         .registry
         .on(Match::referrers().method(Method::GET), down);
-    let one = webhook(&stage, "count(input.authorityMatches) == 1", json!({})).await;
+    let one = webhook(&stage, "count(input.authorityMatches) == 1", &json!({})).await;
     one.judge(&image.pinned()).await.admitted("satisfied");
     let two = "count(input.authorityMatches.release.signatures) == 2";
-    let two = webhook(&stage, two, json!({})).await;
+    let two = webhook(&stage, two, &json!({})).await;
     two.judge(&image.pinned())
         .await
         .denied("registry-unreachable");
@@ -234,7 +234,7 @@ async fn a_program_sees_every_authority_that_is_satisfied() {
     let image = stage.signed("t/app");
     stage.sign_as(&stage.stranger, &image, &SignatureOptions::default());
     let body = r#"{name | input.authorityMatches[name]} == {"release", "stranger", "fixed"}"#;
-    let policy = program(&stage, body, json!({}))
+    let policy = program(&stage, body, &json!({}))
         .key("stranger", &stage.stranger)
         .fixed("pass");
     let webhook = Webhook::start(&yaml(&[policy])).await;

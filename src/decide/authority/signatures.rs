@@ -90,9 +90,8 @@ fn satisfied(verified: &[Arc<Verified<SignedImage>>], unread: Option<FetchError>
 /// does not have `annotations`.
 fn signature_entry(verified: &Verified<SignedImage>) -> Value {
     let SignedImage { annotations, id } = verified.value();
-    let mut entry = json!({ "id": id });
-    if !annotations.is_empty() {
-        entry["annotations"] = json!(annotations);
+    if annotations.is_empty() {
+        return json!({ "id": id });
     }
-    entry
+    json!({ "id": id, "annotations": annotations })
 }
