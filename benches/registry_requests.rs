@@ -223,6 +223,7 @@ impl Stage {
             },
             oldest_tls: TlsVersion::Tls13,
             policies_interval: Duration::from_mins(1),
+            max_stale: Duration::from_hours(24),
             stop_delay: Duration::ZERO,
             footer: None,
             limits: Limits::default(),

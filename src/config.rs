@@ -22,7 +22,7 @@ pub struct JudgeArgs {
     )]
     pub policies: Vec<PathBuf>,
 
-    /// The namespace of Secrets that name none
+    /// The namespace of Secrets and ConfigMaps that name none; policies refer to those of no other
     #[arg(
         long,
         value_name = "NAME",
@@ -44,7 +44,7 @@ pub struct JudgeArgs {
     )]
     pub insecure_registry: Vec<String>,
 
-    /// PEM file with certificate authorities of registries, trusted beside those of the system
+    /// PEM file with certificate authorities of registries and of remote policies, trusted beside those of the system
     #[arg(long, value_name = "FILE", env = "VOUCHSAFE_REGISTRY_CA")]
     pub registry_ca: Option<PathBuf>,
 }

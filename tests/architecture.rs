@@ -49,7 +49,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "verdict",
         ],
     ),
-    ("apply", &["api", "go_regexp", "policy"]),
+    ("apply", &["api", "go_regexp", "policy", "predicate_policy"]),
     ("explain", &["verdict", "verify", "evidence", "statement"]),
     // `workload` for the scope of pull secrets, which its trait `Credentials` takes.
     ("gather", &["image", "evidence", "limits", "workload"]),
@@ -71,7 +71,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "adapters",
-        &["gather", "api", "image", "verdict", "limits", "workload"],
+        // `policy` for what policies refer to: the texts behind URLs that are fetched for them.
+        &[
+            "gather", "api", "image", "verdict", "limits", "workload", "policy",
+        ],
     ),
     ("server", &["workload", "explain", "limits", "verdict"]),
     ("demo", &["image"]),

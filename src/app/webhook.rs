@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::engine::{self, Broken, Engine};
 use super::observers::{Requests, Reviews};
+use super::policies::PolicyReviewer;
 use crate::adapters::certs::{self, CertificateFiles, ServingCertificate};
 use crate::adapters::files;
 use crate::adapters::metrics::Metrics;
@@ -41,6 +42,8 @@ pub struct WebhookSettings {
     pub oldest_tls: TlsVersion,
     /// How often policies are looked at again.
     pub policies_interval: Duration,
+    /// How long what was fetched for a policy stays in use when it cannot be fetched again.
+    pub max_stale: Duration,
     /// How long reviews are still taken after the signal to stop.
     pub stop_delay: Duration,
     /// One line at the end of every denial.
@@ -96,10 +99,13 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     let readiness = Readiness::new();
     let policies_pending = readiness.register("policies");
     let observer = Arc::new(Requests(Arc::clone(&metrics)));
-    let engine = Arc::new(Engine::new(&settings.judge, &settings.limits, observer)?);
+    let engine = Engine::new(&settings.judge, &settings.limits, observer)?;
+    let engine = Arc::new(engine.keeping(settings.max_stale));
     let documents = files::load(&settings.judge.policies)?;
-    let broken = engine.replace(&documents)?;
-    warn_unused(&documents);
+    warn_unused(&documents, &engine);
+    let known = documents.fingerprint;
+    let broken = engine.replace(documents)?;
+    let broken = engine.refresh().await?.unwrap_or(broken);
     count(&metrics, &engine, &broken);
     let loaded = engine.snapshot().policies.policies().len();
     tracing::info!(policies = loaded, broken = broken.len(), "policies loaded");
@@ -113,7 +119,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
 
     let watching = reload(
         &settings,
-        documents.fingerprint,
+        known,
         Arc::clone(&engine),
         Arc::clone(&metrics),
         stop.clone(),
@@ -121,6 +127,12 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     tasks.spawn(async move {
         watching.await;
         "the watch on policies"
+    });
+    let refreshing = refresh(Arc::clone(&engine), Arc::clone(&metrics));
+    let refresh_stop = stop.clone();
+    tasks.spawn(async move {
+        refresh_stop.run_until_cancelled(refreshing).await;
+        "the refresh of what policies refer to"
     });
     let exposition = Arc::clone(&metrics);
     let admin_router = admin::router(readiness.clone(), Arc::new(move || exposition.encode()));
@@ -137,13 +149,20 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
             .await;
         "the admin listener"
     });
+    let validate_policy = Arc::new(PolicyReviewer::new(
+        Arc::clone(&engine),
+        Arc::clone(&metrics),
+    ));
     let reviewer = Arc::new(Reviewer {
         engine,
         metrics: Arc::clone(&metrics),
         footer: settings.footer,
     });
     let router = server::router(
-        Routes { validate: reviewer },
+        Routes {
+            validate: reviewer,
+            validate_policy,
+        },
         Arc::new(Reviews(metrics)),
         &settings.limits,
     );
@@ -215,8 +234,8 @@ fn reload(
 ) -> impl Future<Output = ()> + use<> {
     let on_change = move |loaded: Result<files::Documents, files::LoadError>| {
         let replaced = loaded.map_err(anyhow::Error::from).and_then(|documents| {
-            warn_unused(&documents);
-            engine.replace(&documents)
+            warn_unused(&documents, &engine);
+            engine.replace(documents)
         });
         match replaced {
             Ok(broken) => {
@@ -241,8 +260,31 @@ fn reload(
     )
 }
 
-fn warn_unused(documents: &files::Documents) {
-    for unused in engine::unused(documents) {
+/// Keeps what policies refer to outside of any file fresh: looks at once where something new is referred to, and else every few
+/// seconds whether something is due.
+async fn refresh(engine: Arc<Engine>, metrics: Arc<Metrics>) {
+    const LOOK: Duration = Duration::from_secs(5);
+    loop {
+        match engine.refresh().await {
+            Ok(Some(broken)) => {
+                count(&metrics, &engine, &broken);
+                tracing::info!(
+                    broken = broken.len(),
+                    "policies compiled again: what they refer to has changed"
+                );
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(%error, "policies cannot be compiled; the last good set stays in force");
+            }
+        }
+        metrics.remote_policies(engine.remote_counts());
+        let _ = tokio::time::timeout(LOOK, engine.wants_something()).await;
+    }
+}
+
+fn warn_unused(documents: &files::Documents, engine: &Engine) {
+    for unused in engine::unused(documents, engine.namespace()) {
         tracing::warn!("{unused}");
     }
 }

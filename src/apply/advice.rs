@@ -2,7 +2,8 @@
 
 use crate::api;
 use crate::go_regexp::GoRegexp;
-use crate::policy::Problem;
+use crate::policy::{AttestationRule, AuthorityKind, Policy, Problem, Wanted};
+use crate::predicate_policy::Dialect;
 
 /// Short names of predicate types for which policy-controller warns.
 const DEPRECATED_TYPES: [&str; 7] = [
@@ -16,7 +17,7 @@ const DEPRECATED_TYPES: [&str; 7] = [
 ];
 
 /// Everything there is to say about a policy that is not wrong.
-pub(super) fn about(policy: &api::ClusterImagePolicy) -> Vec<Problem> {
+pub(super) fn about(policy: &api::ClusterImagePolicy, namespace: &str) -> Vec<Problem> {
     let spec = &policy.spec;
     let mut advice = Vec::new();
     for (index, image) in spec.images.iter().enumerate() {
@@ -39,8 +40,55 @@ pub(super) fn about(policy: &api::ClusterImagePolicy) -> Vec<Problem> {
         advice.extend(transparency(authority, &path));
         advice.extend(blocks(authority, &path));
         advice.extend(predicate_types(authority, &path));
+        let at = format!("{path}.attestations.policy");
+        let programs = authority.attestations.iter().flat_map(|a| &a.policy);
+        advice.extend(programs.filter_map(|program| foreign_map(program, &at, namespace)));
     }
+    let whole = spec.policy.iter();
+    advice.extend(whole.filter_map(|program| foreign_map(program, "spec", namespace)));
     advice
+}
+
+/// Programs in a version of Rego that policy-controller does not read, unless they say so.
+pub(super) fn dialects(policy: &Policy) -> Vec<Problem> {
+    let authorities = policy.authorities.iter().enumerate();
+    let rules = authorities.flat_map(|(index, authority)| {
+        let rules: &[AttestationRule] = match &authority.kind {
+            AuthorityKind::Signed(signed) => match &signed.wanted {
+                Wanted::Attestations(rules) => rules,
+                Wanted::Signature => &[],
+            },
+            AuthorityKind::Static(_) => &[],
+        };
+        let path = format!("spec.authorities[{index}].attestations.policy");
+        rules
+            .iter()
+            .map(move |rule| (rule.program.as_ref(), path.clone()))
+    });
+    let whole = policy.program.as_ref().map(|whole| &whole.program);
+    rules
+        .chain([(whole, "spec.policy".to_owned())])
+        .filter(|(program, _)| program.is_some_and(|program| program.dialect() == Dialect::V1))
+        .map(|(_, path)| {
+            Problem::new(
+                "the policy is Rego v1 without saying so",
+                path,
+                "policy-controller refuses it; with `import rego.v1` after the package both read it",
+            )
+        })
+        .collect()
+}
+
+/// A ConfigMap of another namespace than the webhook's, which is not where it is looked for.
+fn foreign_map(program: &api::PredicatePolicy, path: &str, namespace: &str) -> Option<Problem> {
+    let map = program.config_map_ref.as_ref()?;
+    (!map.namespace.is_empty() && map.namespace != namespace).then(|| {
+        Problem::new(
+            "the namespace of a ConfigMap is not looked at",
+            format!("{path}.configMapRef.namespace"),
+            format!("ConfigMap {} is read from {namespace}", map.name),
+        )
+    })
 }
 
 /// Globs that match less than they seem to, or nothing. Matched is the full name, with its digest or its tag, and the reference as

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, colour_on_stdout, print};
+use crate::adapters::remote_policies::MAX_STALE;
 use crate::app::webhook::{self, Certificate, WebhookSettings};
 use crate::config::{JudgeArgs, NoMatch};
 use crate::demo::cast::{self, Part};
@@ -217,6 +218,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
         },
         oldest_tls: TlsVersion::Tls13,
         policies_interval: Duration::from_secs(5),
+        max_stale: MAX_STALE,
         stop_delay: Duration::ZERO,
         footer: None,
         limits: Limits::default(),

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::{Exit, note, print};
 use crate::adapters::files::{self, Cause, Documents, Origin};
-use crate::apply::{self, Finding, Severity};
+use crate::app::engine;
+use crate::apply::{self, Finding, Severity, Surroundings};
 use crate::explain::printable_line;
 
 /// The longest line of a finding that is printed, in bytes.
@@ -109,8 +110,10 @@ pub(super) fn run(args: &LintArgs) -> anyhow::Result<Exit> {
 }
 
 fn resources(documents: &Documents, namespace: &str) -> Vec<Resource> {
+    let referents = engine::referents(documents, namespace);
     let policies = documents.policies.iter().map(|policy| {
-        let found = apply::check_policy(&policy.value, namespace);
+        let around = Surroundings::Partly(&referents);
+        let found = apply::check_policy(&policy.value, namespace, around);
         let name = policy.value.metadata.name.as_deref();
         resource(&policy.origin, "ClusterImagePolicy", name, &found)
     });

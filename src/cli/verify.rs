@@ -89,10 +89,11 @@ enum FailOn {
 pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     let engine = Engine::new(&args.judge, &Limits::default(), Arc::new(()))?;
     let documents = files::load(&args.judge.policies)?;
-    for unused in &engine::unused(&documents) {
+    for unused in &engine::unused(&documents, engine.namespace()) {
         note(unused);
     }
-    let broken = engine.replace(&documents)?;
+    let broken = engine.replace(documents)?;
+    let broken = engine.refresh().await?.unwrap_or(broken);
     if !broken.is_empty() {
         bail!("{}", explain_broken(&broken));
     }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::rego::Allowance;
 use super::{Judge, Scope, unavailable};
+use crate::gather::FetchError;
 use crate::image::PinnedImage;
 use crate::policy::{Authority, AuthorityKind, SignedBy, StaticAction, Wanted};
 use crate::verdict::{self, AuthorityVerdict, Cause, EvidenceSummary, Outcome, Reason, RegoResult};
@@ -22,6 +23,18 @@ use crate::verify::Requirement;
 pub(super) struct Found {
     /// Its entry in `authorityMatches`; `None` unless it is satisfied.
     pub(super) authority_match: Option<Value>,
+    /// What could not be read beside that, where all of it was asked for.
+    pub(super) unread: Option<FetchError>,
+}
+
+/// How much of what an authority could find is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Thoroughness {
+    /// As much as satisfies it.
+    Enough,
+    /// All there is: a program over the whole policy counts and compares, and its answer may not depend on which place was asked
+    /// first.
+    Everything,
 }
 
 /// What became of what an authority wants.
@@ -30,6 +43,7 @@ enum Answer {
         evidence: Vec<EvidenceSummary>,
         rego: Option<RegoResult>,
         authority_match: Value,
+        unread: Option<FetchError>,
     },
     Violated {
         reason: Reason,
@@ -49,6 +63,7 @@ pub(super) async fn judge(
     image: &PinnedImage,
     allowance: &Allowance,
     scope: &Scope<'_>,
+    thoroughness: Thoroughness,
 ) -> (AuthorityVerdict, Found) {
     let (kind, wanted, admits_as, (answer, inputs)) = match &authority.kind {
         AuthorityKind::Static(action) => (
@@ -59,7 +74,7 @@ pub(super) async fn judge(
         ),
         AuthorityKind::Signed(signed) => {
             let Requirement::Key(key) = &signed.requirement;
-            let answered = signed_by(judge, signed, image, allowance, scope).await;
+            let answered = signed_by(judge, signed, image, allowance, scope, thoroughness).await;
             (
                 verdict::AuthorityKind::Key,
                 Some(key.fingerprint()),
@@ -68,18 +83,22 @@ pub(super) async fn judge(
             )
         }
     };
-    let (outcome, reason, cause, evidence, rego, authority_match) = match answer {
+    let (outcome, reason, cause, evidence, rego, found) = match answer {
         Answer::Satisfied {
             evidence,
             rego,
             authority_match,
+            unread,
         } => (
             Outcome::Satisfied,
             admits_as,
             None,
             evidence,
             rego,
-            Some(authority_match),
+            Found {
+                authority_match: Some(authority_match),
+                unread,
+            },
         ),
         Answer::Violated {
             reason,
@@ -91,7 +110,7 @@ pub(super) async fn judge(
             Some(cause),
             Vec::new(),
             rego,
-            None,
+            Found::nothing(),
         ),
         Answer::Unknown { reason, cause } => (
             Outcome::Unknown,
@@ -99,7 +118,7 @@ pub(super) async fn judge(
             Some(cause),
             Vec::new(),
             None,
-            None,
+            Found::nothing(),
         ),
     };
     let name = Arc::clone(&authority.name);
@@ -114,7 +133,16 @@ pub(super) async fn judge(
         rego,
         inputs,
     };
-    (verdict, Found { authority_match })
+    (verdict, found)
+}
+
+impl Found {
+    fn nothing() -> Self {
+        Self {
+            authority_match: None,
+            unread: None,
+        }
+    }
 }
 
 fn fixed(action: &StaticAction) -> Answer {
@@ -123,6 +151,7 @@ fn fixed(action: &StaticAction) -> Answer {
             evidence: Vec::new(),
             rego: None,
             authority_match: json!({ "static": true }),
+            unread: None,
         },
         StaticAction::Fail { message } => {
             let cause = Cause::StaticDeny {
@@ -143,13 +172,14 @@ async fn signed_by(
     image: &PinnedImage,
     allowance: &Allowance,
     scope: &Scope<'_>,
+    thoroughness: Thoroughness,
 ) -> (Answer, Vec<Arc<str>>) {
     let answer = match &signed.wanted {
-        Wanted::Signature => signatures::judge(judge, signed, image, scope)
+        Wanted::Signature => signatures::judge(judge, signed, image, scope, thoroughness)
             .await
             .map(|answer| (answer, Vec::new())),
         Wanted::Attestations(rules) => {
-            attestations::judge(judge, signed, rules, image, allowance, scope).await
+            attestations::judge(judge, signed, rules, image, allowance, scope, thoroughness).await
         }
     };
     answer.unwrap_or_else(|error| {

@@ -15,6 +15,7 @@
 
 mod authority;
 mod image;
+mod input;
 mod memory;
 mod policy;
 mod rego;
@@ -65,7 +66,16 @@ pub struct Judge {
 struct Scope<'a> {
     snapshot: &'a Snapshot,
     object: Option<&'a ObjectFacts>,
+    /// The request, unless images are judged by their names alone.
+    request: Option<&'a Request>,
     access: Access,
+}
+
+/// Whose images are judged.
+struct Asked<'a> {
+    object: Option<&'a ObjectFacts>,
+    request: Option<&'a Request>,
+    pull: &'a PullScope,
 }
 
 // === impl Judge ===
@@ -112,8 +122,12 @@ impl Judge {
         }
         let object = facts(kind, request);
         let pull = PullScope::of(kind, &request.object, &request.namespace);
-        self.all(group(uses), snapshot, Some(&object), &pull, deadline)
-            .await
+        let asked = Asked {
+            object: Some(&object),
+            request: Some(request),
+            pull: &pull,
+        };
+        self.all(group(uses), snapshot, &asked, deadline).await
     }
 
     /// Judges images by their names, each distinct one once, as nobody's: policies that select objects do not match.
@@ -129,16 +143,19 @@ impl Judge {
                 named.push((image.clone(), Vec::new()));
             }
         }
-        self.all(named, snapshot, None, &PullScope::default(), deadline)
-            .await
+        let asked = Asked {
+            object: None,
+            request: None,
+            pull: &PullScope::default(),
+        };
+        self.all(named, snapshot, &asked, deadline).await
     }
 
     async fn all(
         &self,
         images: Vec<(String, Vec<FieldPath>)>,
         snapshot: &Snapshot,
-        object: Option<&ObjectFacts>,
-        pull: &PullScope,
+        asked: &Asked<'_>,
         deadline: Instant,
     ) -> ReviewVerdict {
         let mut registries = registries_of(&images);
@@ -151,15 +168,16 @@ impl Judge {
             return unavailable::all(images, Reason::LimitExceeded, &detail);
         }
         registries.extend(snapshot.policies.source_registries().map(str::to_owned));
-        let asked = self.credentials.keychain(pull, &registries);
-        let keychain = match timeout_at(deadline, asked).await {
+        let reading = self.credentials.keychain(asked.pull, &registries);
+        let keychain = match timeout_at(deadline, reading).await {
             Ok(Ok(keychain)) => keychain,
             Ok(Err(error)) => return unavailable::review(images, &error),
             Err(_) => return unavailable::deadline(images),
         };
         let scope = Scope {
             snapshot,
-            object,
+            object: asked.object,
+            request: asked.request,
             access: Access { keychain, deadline },
         };
         let judged = images

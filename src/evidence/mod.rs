@@ -12,10 +12,11 @@
 //! | [`Format::SignatureReferrer`] | the same | [`simple_signing`] |
 //! | [`Format::AttestationReferrer`] | the same | [`attestation`] |
 //!
-//! Which manifests refer to an image is told by [`referrers`].
+//! Which manifests refer to an image is told by [`referrers`]; [`image`] reads the documents of the image itself.
 
 pub mod attestation;
 pub mod bundle;
+pub mod image;
 pub mod manifest;
 pub mod referrers;
 pub mod simple_signing;
@@ -24,6 +25,7 @@ use std::fmt;
 
 pub use attestation::Envelope;
 pub use bundle::{Bundle, MessageSignature};
+pub use image::{ConfigFile, ImageDocument, Named};
 pub use manifest::{Claims, EvidenceLayer, MalformedManifest};
 pub use referrers::{Referrer, ReferrerKind, Referrers};
 pub use simple_signing::SimpleSigning;

@@ -6,12 +6,12 @@ use super::authority::{
     AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted,
 };
 use super::problem::Problem;
+use super::program::{self, WholeProgram};
 use super::referents::Referents;
 use super::select::{self, ObjectFacts, Selector};
-use super::shape::{self, Level};
+use super::shape;
 use crate::api;
 use crate::image::{ImageGlob, Repository};
-use crate::predicate_policy::Program;
 use crate::statement::PredicateType;
 use crate::verdict::Mode;
 use crate::verify::{InvalidKey, PublicKey, Requirement, UnknownHash};
@@ -37,21 +37,21 @@ pub struct Policy {
     /// Its authorities; any that is satisfied is enough.
     pub authorities: Vec<Authority>,
     /// What must hold for all that its authorities found.
-    pub program: Option<Arc<Program>>,
+    pub program: Option<WholeProgram>,
 }
 
 /// Compiles one policy. Never fails: what is wrong with it becomes its [`CompiledPolicy::body`].
-pub fn compile(policy: &api::ClusterImagePolicy, _referents: &Referents) -> CompiledPolicy {
+pub fn compile(policy: &api::ClusterImagePolicy, referents: &Referents) -> CompiledPolicy {
     let mut problems = Vec::new();
     let spec = &policy.spec;
     let globs = globs(&spec.images, &mut problems);
     let mode = mode(&spec.mode, &mut problems);
     let selectors = selectors(&spec.matches, &mut problems);
-    let authorities = authorities(&spec.authorities, &mut problems);
+    let authorities = authorities(&spec.authorities, referents, &mut problems);
     let program = spec
         .policy
         .as_ref()
-        .and_then(|policy| policy_level_program(policy, &mut problems));
+        .and_then(|policy| program::whole(policy, referents, &mut problems));
     if spec.authorities.is_empty() && spec.policy.is_none() {
         problems.push(Problem::missing("spec.authorities"));
     }
@@ -172,7 +172,11 @@ fn selectors(matches: &[api::MatchResource], problems: &mut Vec<Problem>) -> Vec
 }
 
 /// The authorities that are well-formed and that this version can ask; for each of the others there is a problem.
-fn authorities(written: &[api::Authority], problems: &mut Vec<Problem>) -> Vec<Authority> {
+fn authorities(
+    written: &[api::Authority],
+    referents: &Referents,
+    problems: &mut Vec<Problem>,
+) -> Vec<Authority> {
     let compiled = written.iter().enumerate().map(|(index, authority)| {
         let path = format!("spec.authorities[{index}]");
         let wrong = shape::authority(authority, &path);
@@ -180,7 +184,7 @@ fn authorities(written: &[api::Authority], problems: &mut Vec<Problem>) -> Vec<A
             problems.extend(wrong);
             return None;
         }
-        let kind = authority_kind(authority, &path, problems)?;
+        let kind = authority_kind(authority, &path, referents, problems)?;
         let name = if authority.name.is_empty() {
             format!("authority-{index}")
         } else {
@@ -198,10 +202,11 @@ fn authorities(written: &[api::Authority], problems: &mut Vec<Problem>) -> Vec<A
 fn authority_kind(
     authority: &api::Authority,
     path: &str,
+    referents: &Referents,
     problems: &mut Vec<Problem>,
 ) -> Option<AuthorityKind> {
     if let Some(key) = &authority.key {
-        return signed_by_key(authority, key, path, problems).map(AuthorityKind::Signed);
+        return signed_by_key(authority, key, path, referents, problems).map(AuthorityKind::Signed);
     }
     match &authority.static_ {
         Some(fixed) if fixed.action == "pass" => Some(AuthorityKind::Static(StaticAction::Pass)),
@@ -222,11 +227,12 @@ fn signed_by_key(
     authority: &api::Authority,
     key: &api::KeyRef,
     path: &str,
+    referents: &Referents,
     problems: &mut Vec<Problem>,
 ) -> Option<SignedBy> {
     not_yet(authority, path, problems);
     let place = place(&authority.sources, path, problems);
-    let wanted = wanted(&authority.attestations, path, problems);
+    let wanted = wanted(&authority.attestations, path, referents, problems);
     let key = public_key(key, &format!("{path}.key"), problems);
     Some(SignedBy {
         requirement: Requirement::Key(key?),
@@ -338,6 +344,7 @@ fn place(sources: &[api::Source], path: &str, problems: &mut Vec<Problem>) -> Op
 fn wanted(
     attestations: &[api::Attestation],
     path: &str,
+    referents: &Referents,
     problems: &mut Vec<Problem>,
 ) -> Option<Wanted> {
     if attestations.is_empty() {
@@ -350,7 +357,7 @@ fn wanted(
         let program = attestation
             .policy
             .as_ref()
-            .map(|policy| program(policy, &at, problems));
+            .map(|policy| program::program(policy, &at, referents, problems));
         rules.push(AttestationRule {
             name: Arc::from(attestation.name.as_str()),
             predicate_type: PredicateType::new(&attestation.predicate_type),
@@ -359,55 +366,4 @@ fn wanted(
     }
     // A program that did not compile leaves `None` behind, which must never be read as "no program": there is a problem then.
     (problems.len() == before).then_some(Wanted::Attestations(rules))
-}
-
-/// The program over all that a policy's authorities found.
-fn policy_level_program(
-    policy: &api::PredicatePolicy,
-    problems: &mut Vec<Problem>,
-) -> Option<Arc<Program>> {
-    let wrong = shape::predicate_policy(policy, "spec", Level::Whole);
-    if !wrong.is_empty() {
-        problems.extend(wrong);
-        return None;
-    }
-    let wanted = shape::whole_policy_inputs(policy)
-        .into_iter()
-        .filter(|(_, wanted)| *wanted == Some(true));
-    problems.extend(wanted.map(|(field, _)| {
-        Problem::not_supported(format!("spec.policy.{field}"), "a policy with this input")
-    }));
-    program(policy, "spec.policy", problems)
-}
-
-/// The program of a well-formed policy, which stands at `path`; `None` when there is a problem.
-fn program(
-    policy: &api::PredicatePolicy,
-    path: &str,
-    problems: &mut Vec<Problem>,
-) -> Option<Arc<Program>> {
-    let elsewhere = [
-        ("type", policy.language == "cue", "a policy in CUE"),
-        ("remote", policy.remote.is_some(), "a remote policy"),
-        (
-            "configMapRef",
-            policy.config_map_ref.is_some(),
-            "a policy in a ConfigMap",
-        ),
-    ];
-    if let Some((field, _, what)) = elsewhere.into_iter().find(|(_, is, _)| *is) {
-        problems.push(Problem::not_supported(format!("{path}.{field}"), what));
-        return None;
-    }
-    match Program::compile(&policy.data) {
-        Ok(program) => Some(Arc::new(program)),
-        Err(error) => {
-            problems.push(Problem::invalid(
-                "policy",
-                format!("{path}.data"),
-                error.to_string(),
-            ));
-            None
-        }
-    }
 }

@@ -10,6 +10,7 @@
 mod authority;
 mod compile;
 mod problem;
+mod program;
 mod referents;
 mod select;
 mod set;
@@ -20,7 +21,8 @@ pub use authority::{
 };
 pub use compile::{CompiledPolicy, Policy, compile};
 pub use problem::Problem;
-pub use referents::{Fetched, Referents};
+pub use program::{Inputs, WholeProgram};
+pub use referents::{Fetched, Referents, RemotePolicy, remote_policies};
 pub use select::{ObjectFacts, Selector};
 pub use set::{Match, PolicySet};
 

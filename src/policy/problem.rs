@@ -16,6 +16,10 @@ pub struct Problem {
 
 /// The message of everything that this version does not implement.
 const NOT_SUPPORTED: &str = "not supported yet by this version";
+/// The message of every reference to something that is not there.
+const UNRESOLVED: &str = "cannot be resolved";
+/// The message of every reference to something that is there and cannot be used.
+const ELSEWHERE: &str = "what it refers to cannot be used";
 
 impl Problem {
     /// A message of our own about one field. `details` may be empty.
@@ -72,6 +76,16 @@ impl Problem {
         Self::new(NOT_SUPPORTED, field, details)
     }
 
+    /// A reference to something that is not there. The policy is kept and denies what it matches.
+    pub fn unresolved(field: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::new(UNRESOLVED, field, details)
+    }
+
+    /// A reference to something that is there and cannot be used. The policy is kept and denies what it matches.
+    pub fn elsewhere(field: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::new(ELSEWHERE, field, details)
+    }
+
     fn about(message: &str, fields: impl IntoIterator<Item = String>) -> Self {
         let mut fields: Vec<String> = fields.into_iter().collect();
         fields.sort();
@@ -100,6 +114,16 @@ impl Problem {
     /// Whether the policy is well-formed as far as this goes, and only asks for what this version does not implement.
     pub fn is_not_supported(&self) -> bool {
         self.message == NOT_SUPPORTED
+    }
+
+    /// Whether it refers to something that is not there. The policy itself may be as it should be.
+    pub fn is_unresolved(&self) -> bool {
+        self.message == UNRESOLVED
+    }
+
+    /// Whether what is wrong stands outside of the policy.
+    pub fn is_elsewhere(&self) -> bool {
+        self.message == ELSEWHERE
     }
 
     /// As policy-controller lists problems: entries that say the same are one, with their fields sorted and named once; entries are

@@ -20,6 +20,7 @@ mod calls;
 mod cost;
 mod decision;
 mod error;
+mod heads;
 mod lexical;
 mod measure;
 mod meter;
@@ -132,6 +133,7 @@ impl Program {
             },
         };
         let builtins_used = calls::check(&module, source)?;
+        heads::check(&module)?;
         // What is wrong with the order or the variables of rules is told about the text as it is written, not as it is guarded.
         prepare(&mut parse(source, dialect).map_err(unsound)?)?;
         let guarded = rewrite::guarded(&module, source)

@@ -6,6 +6,7 @@
 //! ```text
 //! TCP ─► listener   connection cap, 5 s for the handshake, TLS 1.3            tls, listener, connection
 //!     ─► router     POST /validate; everything else is refused with words    router
+//!                   POST /validate-policy goes a way of its own              policies
 //!     ─► body       type, encoding, 7 MiB, 5 s, 64 MiB over all requests     body
 //!     ─► review     AdmissionReview v1 ─► workload::Request                  review
 //!     ─► Validate   on a task of its own: a deadline and a panic still answer  router
@@ -25,6 +26,7 @@ mod connection;
 mod deadline;
 mod listener;
 mod observer;
+mod policies;
 mod readiness;
 mod refusal;
 mod review;
@@ -40,6 +42,7 @@ use crate::workload::Request;
 pub use crate::explain::{Answer, AnswerCause};
 pub use listener::{BindError, Bound, ServeSettings};
 pub use observer::Observer;
+pub use policies::{PolicyAnswer, ValidatePolicy};
 pub use readiness::{Pending, Readiness};
 pub use router::{Routes, router};
 pub use tls::{Tls, TlsError, TlsVersion};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::limits::json::{self, JsonError};
-use crate::server::{Answer, AnswerCause};
+use crate::server::{Answer, AnswerCause, PolicyAnswer};
 use crate::workload::{Operation, Request};
 
 /// The only version that is read and written.
@@ -154,7 +154,7 @@ pub(super) fn decode(body: &[u8], depth: usize) -> Result<Request, ReviewError> 
     wire.try_into()
 }
 
-/// The answer to the review with this uid. There is no other place that writes one.
+/// The answer to the review with this uid. There is no other place that writes one about images.
 pub(super) fn encode(uid: &str, answer: &Answer) -> Result<Vec<u8>, serde_json::Error> {
     let status = (!answer.allowed).then(|| WireStatus {
         status: "Failure",
@@ -174,6 +174,31 @@ pub(super) fn encode(uid: &str, answer: &Answer) -> Result<Vec<u8>, serde_json::
             status,
             warnings: &answer.warnings,
             audit_annotations: &answer.audit_annotations,
+        },
+    })
+}
+
+/// The answer to the review of one of our own resources: refused as policy-controller refuses, with 400 and `BadRequest`.
+pub(super) fn encode_policy(
+    uid: &str,
+    answer: &PolicyAnswer,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let status = answer.refusal.as_ref().map(|refusal| WireStatus {
+        status: "Failure",
+        code: 400,
+        reason: "BadRequest",
+        message: refusal,
+        details: None,
+    });
+    serde_json::to_vec(&WireReview {
+        api_version: API_VERSION,
+        kind: KIND,
+        response: WireResponse {
+            uid,
+            allowed: status.is_none(),
+            status,
+            warnings: &answer.warnings,
+            audit_annotations: &BTreeMap::new(),
         },
     })
 }

@@ -19,10 +19,11 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, Span};
 
 use super::body::{BodyReader, Received};
+use super::policies::validate_policy;
 use super::refusal::Refusal;
 use super::{deadline, review};
 use crate::limits::Limits;
-use crate::server::{Answer, Observer, Validate};
+use crate::server::{Answer, Observer, Validate, ValidatePolicy};
 use crate::verdict::Reason;
 use crate::workload::{Operation, Request};
 
@@ -35,15 +36,18 @@ const LAST_WORD: Duration = Duration::from_millis(50);
 pub struct Routes {
     /// `POST /validate`
     pub validate: Arc<dyn Validate>,
+    /// `POST /validate-policy`
+    pub validate_policy: Arc<dyn ValidatePolicy>,
 }
 
 /// What a call needs; cheap to clone.
 #[derive(Clone)]
-struct Door {
+pub(super) struct Door {
     validate: Arc<dyn Validate>,
-    observer: Arc<dyn Observer>,
-    bodies: BodyReader,
-    depth: usize,
+    pub(super) validate_policy: Arc<dyn ValidatePolicy>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) bodies: BodyReader,
+    pub(super) depth: usize,
 }
 
 /// An answer, and to what.
@@ -54,18 +58,20 @@ struct Answered {
 }
 
 /// A call that began, until it is dropped: also when the client goes away.
-struct InFlight(Arc<dyn Observer>);
+pub(super) struct InFlight(Arc<dyn Observer>);
 
 /// The routes of the webhook. One per process: it counts what all its calls hold.
 pub fn router(routes: Routes, observer: Arc<dyn Observer>, limits: &Limits) -> Router {
     let door = Door {
         validate: routes.validate,
+        validate_policy: routes.validate_policy,
         observer,
         bodies: BodyReader::new(limits),
         depth: limits.review.json_depth,
     };
     Router::new()
         .route("/validate", post(validate))
+        .route("/validate-policy", post(validate_policy))
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
         .with_state(door)
@@ -89,16 +95,14 @@ async fn validate(State(door): State<Door>, call: axum::extract::Request) -> Res
         Err(refusal) => Err(refusal),
     };
     match written {
-        Ok(body) => (
-            [(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
-            )],
-            body,
-        )
-            .into_response(),
+        Ok(body) => json_response(body),
         Err(refusal) => door.refuse(refusal),
     }
+}
+
+pub(super) fn json_response(body: Vec<u8>) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, json)], body).into_response()
 }
 
 /// Any other method of a path that exists.
@@ -183,7 +187,7 @@ impl Door {
         })
     }
 
-    fn refuse(&self, refusal: Refusal) -> Response {
+    pub(super) fn refuse(&self, refusal: Refusal) -> Response {
         self.observer.refused(refusal.status());
         tracing::warn!(
             status = refusal.status().as_u16(),
@@ -195,7 +199,7 @@ impl Door {
 }
 
 /// One span per review.
-fn span(request: &Request) -> Span {
+pub(super) fn span(request: &Request) -> Span {
     tracing::info_span!(
         "review",
         uid = request.uid,
@@ -210,7 +214,7 @@ fn span(request: &Request) -> Span {
 // === impl InFlight ===
 
 impl InFlight {
-    fn begin(observer: &Arc<dyn Observer>) -> Self {
+    pub(super) fn begin(observer: &Arc<dyn Observer>) -> Self {
         observer.began();
         Self(Arc::clone(observer))
     }

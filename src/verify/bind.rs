@@ -69,8 +69,8 @@ pub(super) fn claim(
     })
 }
 
-/// Reads a verified payload as a statement that is a signature of the image, as cosign writes it into bundles. Annotations that a
-/// signer adds there are not read.
+/// Reads a verified payload as a statement that is a signature of the image, as cosign writes it into bundles. Annotations that the
+/// signer added stand beside the subject there.
 pub(super) fn signature_statement(
     envelope: &Envelope,
     image: &Digest,
@@ -80,8 +80,14 @@ pub(super) fn signature_statement(
     if statement.predicate_type() != IMAGE_SIGNATURE {
         return Err(Rejection::NotASignature);
     }
+    let said = statement
+        .subject(image)
+        .and_then(|subject| subject.annotations.as_object());
+    let said = said.into_iter().flatten();
     Ok(SignedImage {
-        annotations: BTreeMap::new(),
+        annotations: said
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
         id: id(&envelope.signature),
     })
 }

@@ -15,7 +15,7 @@ use vouchsafe::server::TlsVersion;
 pub struct Webhook {
     caller: Caller,
     _running: Running,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A client of one webhook, which trusts its certificate authority and nobody else.
@@ -95,13 +95,26 @@ impl Webhook {
         Self {
             caller,
             _running: running,
-            _folder: folder,
+            folder,
         }
     }
 
     /// Asks it.
     pub async fn review(&self, review: &Review) -> Answered {
         self.caller.review(review).await
+    }
+
+    /// Posts a document to a path, and gives the JSON that comes back.
+    pub async fn post(&self, path: &str, document: &Value) -> Value {
+        self.caller.post(path, document).await
+    }
+
+    /// From now on its policies are these, as soon as it looks again.
+    pub fn rewrite(&self, policies: &str) {
+        let file = self.folder.path().join("policies.yaml");
+        let next = self.folder.path().join("next");
+        std::fs::write(&next, policies).expect("the folder can be written");
+        std::fs::rename(&next, &file).expect("the folder can be written");
     }
 
     /// Asks it about one image with the time that the API server gives by default.
@@ -128,6 +141,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
         },
         oldest_tls: TlsVersion::Tls13,
         policies_interval: Duration::from_hours(1),
+        max_stale: Duration::from_hours(24),
         stop_delay: Duration::ZERO,
         footer: None,
         limits: Limits::default(),
@@ -153,6 +167,14 @@ impl Caller {
             client,
             url: url.to_owned(),
         }
+    }
+
+    /// Posts a document, and gives the JSON that comes back.
+    pub async fn post(&self, path: &str, document: &Value) -> Value {
+        let call = self.client.post(format!("{}{path}", self.url));
+        let response = call.json(document).send().await.expect("it answers");
+        assert_eq!(response.status(), 200);
+        response.json().await.expect("JSON")
     }
 
     /// Sends a review. Whatever is asked, the answer is an AdmissionReview with the uid of the question.

@@ -11,7 +11,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use vouchsafe::limits::Limits;
-use vouchsafe::server::{Answer, Observer, Routes, Validate, router};
+use vouchsafe::server::{Answer, Observer, PolicyAnswer, Routes, Validate, ValidatePolicy, router};
 use vouchsafe::verdict::{Judgement, Reason};
 use vouchsafe::workload::{Operation, Request};
 
@@ -48,6 +48,20 @@ impl Validate for ByName {
 
     fn unjudged(&self, _: &str, reason: Reason) -> Answer {
         answer(reason)
+    }
+}
+
+impl ValidatePolicy for ByName {
+    fn validate_policy(&self, request: &Request) -> PolicyAnswer {
+        match request.name.as_str() {
+            "panics" => panic!("a bug"),
+            "blocks" => std::thread::sleep(Duration::from_secs(2)),
+            _ => {}
+        }
+        PolicyAnswer {
+            refusal: (request.name == "denied").then(|| "validation failed: no".to_owned()),
+            warnings: vec!["one".to_owned(), "two".to_owned()],
+        }
     }
 }
 
@@ -115,6 +129,7 @@ pub(crate) fn watched_router(limits: &Limits) -> (Router, Arc<Seen>) {
         router(
             Routes {
                 validate: Arc::new(ByName),
+                validate_policy: Arc::new(ByName),
             },
             seen.clone(),
             limits,

@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::adapters::oci::{RequestClass, RequestOutcome};
+use crate::adapters::remote_policies::RemoteCounts;
 use crate::verdict::{Judgement, Reason};
 use crate::workload::Operation;
 
@@ -40,6 +41,8 @@ pub struct Metrics {
     registry_requests: Family<RegistryLabels, Counter>,
     panics: Counter,
     policies: Family<PolicyLabels, Gauge>,
+    remote_policies: Family<PolicyLabels, Gauge>,
+    policy_reviews: Family<LoadLabels, Counter>,
     certificate_not_after: Gauge,
     certificate_loads: Family<LoadLabels, Counter>,
 }
@@ -59,6 +62,8 @@ impl Metrics {
             registry_requests: Family::default(),
             panics: Counter::default(),
             policies: Family::default(),
+            remote_policies: Family::default(),
+            policy_reviews: Family::default(),
             certificate_not_after: Gauge::default(),
             certificate_loads: Family::default(),
         };
@@ -106,6 +111,16 @@ impl Metrics {
             self.panics.clone(),
         );
         registry.register("policies", "Policies in force", self.policies.clone());
+        registry.register(
+            "remote_policies",
+            "Texts behind URLs that policies refer to; a missing one breaks its policies, a stale one is in use",
+            self.remote_policies.clone(),
+        );
+        registry.register(
+            "policy_reviews",
+            "ClusterImagePolicies and TrustRoots that were checked when they were applied",
+            self.policy_reviews.clone(),
+        );
         registry.register_with_unit(
             "cert_not_after",
             "When the serving certificate expires, since 1970",
@@ -191,6 +206,28 @@ impl Metrics {
         set("broken", broken);
     }
 
+    /// How many texts behind URLs are in which state.
+    pub fn remote_policies(&self, counts: RemoteCounts) {
+        let states = [
+            ("fresh", counts.fresh),
+            ("stale", counts.stale),
+            ("missing", counts.missing),
+        ];
+        for (state, count) in states {
+            self.remote_policies
+                .get_or_create(&PolicyLabels { state: Word(state) })
+                .set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// A resource of ours was checked when it was applied.
+    pub fn policy_reviewed(&self, accepted: bool) {
+        let outcome = Word(if accepted { "accepted" } else { "refused" });
+        self.policy_reviews
+            .get_or_create(&LoadLabels { outcome })
+            .inc();
+    }
+
     /// When the certificate that is served expires.
     pub fn certificate_not_after(&self, not_after: Timestamp) {
         self.certificate_not_after.set(not_after.as_second());
@@ -244,6 +281,12 @@ mod tests {
         metrics.registry_request(RequestClass::ManifestGet, RequestOutcome::NotFound);
         metrics.panicked();
         metrics.policies(3, 1);
+        metrics.remote_policies(RemoteCounts {
+            fresh: 2,
+            stale: 1,
+            missing: 0,
+        });
+        metrics.policy_reviewed(false);
         metrics.certificate_not_after(Timestamp::from_second(4_000_000_000).unwrap());
         metrics.certificate_loaded(false);
         let text = metrics.encode();
@@ -258,6 +301,8 @@ mod tests {
             "vouchsafe_panics_total 1",
             r#"vouchsafe_policies{state="loaded"} 3"#,
             r#"vouchsafe_policies{state="broken"} 1"#,
+            r#"vouchsafe_remote_policies{state="stale"} 1"#,
+            r#"vouchsafe_policy_reviews_total{outcome="refused"} 1"#,
             "vouchsafe_cert_not_after_seconds 4000000000",
             r#"vouchsafe_cert_loads_total{outcome="refused"} 1"#,
         ] {

@@ -16,6 +16,7 @@
 //! | `answer` | endless and slow bodies (T-06), errors that repeat secrets |
 //! | `fence`, `address`, `lookup`, `insecure` | where a registry may lead us at all (T-53), by name and by address; plain HTTP |
 //! | `retry` | waits that do not fit into the deadline |
+//! | `web` | what a policy's URL leads to; not a registry, behind the same fence |
 //! | `docker_config` | credentials on disk and in Kubernetes Secrets (T-16) |
 
 mod address;
@@ -35,6 +36,7 @@ mod retry;
 mod tls;
 mod token;
 mod transport;
+mod web;
 
 use std::sync::Arc;
 
@@ -45,6 +47,7 @@ pub use docker_config::{
 pub use insecure::{InsecureHosts, InvalidInsecureHost};
 pub use lookup::{Lookup, SystemLookup};
 pub use observe::{RequestClass, RequestObserver, RequestOutcome};
+pub use web::WebClient;
 
 use crate::limits::{Limits, RegistryLimits};
 

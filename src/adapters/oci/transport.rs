@@ -246,7 +246,7 @@ impl Transport {
 }
 
 /// The host names of the HTTP proxies that the environment names, as the HTTP client reads it.
-fn proxy_hosts() -> Vec<String> {
+pub(super) fn proxy_hosts() -> Vec<String> {
     [
         "http_proxy",
         "HTTP_PROXY",

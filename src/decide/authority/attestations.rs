@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::memory;
 use super::super::rego::{Allowance, NoAnswer};
 use super::evidence::{Shortfall, search, summary};
-use super::{Answer, Judge, Scope};
+use super::{Answer, Judge, Scope, Thoroughness};
 use crate::evidence::Candidate;
 use crate::gather::{FetchError, WantedEvidence};
 use crate::image::PinnedImage;
@@ -30,6 +30,7 @@ pub(super) async fn judge(
     image: &PinnedImage,
     allowance: &Allowance,
     scope: &Scope<'_>,
+    thoroughness: Thoroughness,
 ) -> Result<(Answer, Vec<Arc<str>>), FetchError> {
     let trust = &scope.snapshot.trust;
     let verify = |candidate: &Candidate| {
@@ -48,14 +49,29 @@ pub(super) async fn judge(
     let types: BTreeSet<&str> = rules.iter().map(|rule| rule.predicate_type.uri()).collect();
     let wanted = WantedEvidence::Attestations(types.into_iter().map(str::to_owned).collect());
     let mut search = search(judge, signed, &wanted, image, scope);
-    let (mut pool, mut refused) = (Pool::default(), None);
-    while let Some(gathered) = search.next().await? {
+    let (mut pool, mut refused, mut cut_short) = (Pool::default(), None, None);
+    loop {
+        let gathered = match search.next().await {
+            Ok(Some(gathered)) => gathered,
+            Ok(None) => break,
+            Err(error) => {
+                cut_short = Some(error);
+                break;
+            }
+        };
         let verified = pool.shortfall.sort(gathered, verify).await;
         if verified.is_empty() {
             continue;
         }
+        let had_enough = pool.covers(rules);
         pool.verified.extend(verified);
         if !pool.covers(rules) {
+            continue;
+        }
+        if thoroughness == Thoroughness::Everything {
+            if !had_enough {
+                search.was_right();
+            }
             continue;
         }
         match all_rules(judge, rules, &pool, allowance, scope).await {
@@ -66,13 +82,34 @@ pub(super) async fn judge(
             answer => refused = Some(answer),
         }
     }
-    pool.shortfall.all_read()?;
+    let unread = cut_short.or_else(|| pool.shortfall.all_read().err());
     let inputs = pool.inputs(rules);
     let answer = match refused {
         Some(answer) => answer,
         None => all_rules(judge, rules, &pool, allowance, scope).await,
     };
-    Ok((answer, inputs))
+    match (answer, unread) {
+        (
+            Answer::Satisfied {
+                evidence,
+                rego,
+                authority_match,
+                ..
+            },
+            unread,
+        ) => {
+            let answer = Answer::Satisfied {
+                evidence,
+                rego,
+                authority_match,
+                unread,
+            };
+            Ok((answer, inputs))
+        }
+        // What was not read could have been what is missing.
+        (_, Some(error)) => Err(error),
+        (answer, None) => Ok((answer, inputs)),
+    }
 }
 
 /// What there is to satisfy rules with.
@@ -99,6 +136,7 @@ async fn all_rules(
                 evidence: proof,
                 rego,
                 authority_match,
+                ..
             } => {
                 evidence.extend(proof);
                 entries.insert(rule.name.to_string(), authority_match);
@@ -115,6 +153,7 @@ async fn all_rules(
             messages: Vec::new(),
         }),
         authority_match: json!({ "attestations": entries }),
+        unread: None,
     })
 }
 
@@ -160,6 +199,7 @@ async fn one_rule(
             evidence,
             rego,
             authority_match: Value::Array(entries),
+            unread: None,
         };
     }
     if let Some(none) = unanswered {
