@@ -46,7 +46,11 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("apply", &["api", "policy"]),
-    ("explain", &["verdict", "verify", "evidence", "statement"]),
+    // `workload` for the fields that a mutation names.
+    (
+        "explain",
+        &["verdict", "verify", "evidence", "statement", "workload"],
+    ),
     // `workload` for the scope of pull secrets, which its trait `Credentials` takes.
     ("gather", &["image", "evidence", "limits", "workload"]),
     (

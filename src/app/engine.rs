@@ -6,23 +6,33 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use k8s_openapi::api::core::v1::Secret;
 
+use super::kinds;
 use crate::adapters::credentials::FileCredentials;
 use crate::adapters::files::{Documents, Origin};
 use crate::adapters::oci::{DockerConfig, OciRegistry, OciSettings, RequestObserver};
 use crate::config::JudgeArgs;
-use crate::decide::{Judge, Snapshot};
+use crate::decide::{Judge, Snapshot, TagMode};
 use crate::gather::{Credentials, Gatherer};
 use crate::limits::Limits;
 use crate::policy::{CompiledPolicy, PolicySet, Referents, compile};
 use crate::trust::TrustMaterial;
 use crate::verdict::NoMatchPolicy;
+use crate::workload::Kinds;
 
 /// Judges by the policies that are in force.
 pub struct Engine {
     judge: Judge,
     credentials: Arc<FileCredentials>,
     snapshot: ArcSwap<Snapshot>,
+    settings: Settings,
+}
+
+/// What is in force beside policies and trust, from start to end.
+#[derive(Clone)]
+struct Settings {
     no_match: NoMatchPolicy,
+    tags: TagMode,
+    kinds: Arc<Kinds>,
 }
 
 /// A policy that does not compile, and why.
@@ -49,26 +59,30 @@ impl Engine {
                 )
             })
         });
-        let settings = OciSettings {
+        let oci = OciSettings {
             limits: limits.registry.clone(),
             insecure: args.insecure_hosts().context("--insecure-registry")?,
             extra_ca: extra_ca.transpose()?,
             observer,
             ..OciSettings::default()
         };
-        let registry = OciRegistry::new(&settings).context("cannot set up the registry client")?;
+        let registry = OciRegistry::new(&oci).context("cannot set up the registry client")?;
         let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
         let credentials = Arc::new(FileCredentials::new(docker, args.namespace.clone()));
         let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
         let judge = Judge::new(Gatherer::new(Arc::new(registry), limits), shared, limits);
-        let no_match = args.no_match_policy.into();
+        let settings = Settings {
+            no_match: args.no_match_policy.into(),
+            tags: args.tags.into(),
+            kinds: Arc::new(kinds::read(args.kinds.as_deref())?),
+        };
         let nothing =
             PolicySet::new(Vec::new()).context("cannot build an empty set of policies")?;
         Ok(Self {
             judge,
             credentials,
-            snapshot: ArcSwap::from_pointee(snapshot(nothing, no_match)),
-            no_match,
+            snapshot: ArcSwap::from_pointee(settings.snapshot(nothing)),
+            settings,
         })
     }
 
@@ -101,16 +115,22 @@ impl Engine {
             .collect();
         // Credentials are not part of what is judged with: a request that is under way may see the new ones.
         self.credentials.replace(secrets);
-        self.snapshot.store(Arc::new(snapshot(set, self.no_match)));
+        self.snapshot.store(Arc::new(self.settings.snapshot(set)));
         Ok(broken)
     }
 }
 
-fn snapshot(policies: PolicySet, no_match: NoMatchPolicy) -> Snapshot {
-    Snapshot {
-        policies: Arc::new(policies),
-        trust: Arc::new(TrustMaterial::keys_only()),
-        no_match,
+// === impl Settings ===
+
+impl Settings {
+    fn snapshot(&self, policies: PolicySet) -> Snapshot {
+        Snapshot {
+            policies: Arc::new(policies),
+            trust: Arc::new(TrustMaterial::keys_only()),
+            no_match: self.no_match,
+            tags: self.tags,
+            kinds: Arc::clone(&self.kinds),
+        }
     }
 }
 

@@ -21,7 +21,8 @@ use crate::decide::Snapshot;
 use crate::explain::{self, Answer, Context, Enforcement, Tags};
 use crate::limits::Limits;
 use crate::server::{
-    self, Bound, Readiness, Routes, ServeSettings, Tls, TlsVersion, Validate, admin,
+    self, Bound, Mutate, Mutation, Readiness, Routes, ServeSettings, Tls, TlsVersion, Validate,
+    admin,
 };
 use crate::verdict::Reason;
 use crate::workload::Request;
@@ -80,7 +81,7 @@ pub struct Running {
     stop: CancellationToken,
 }
 
-/// What stands behind `/validate`.
+/// What stands behind `/validate` and `/mutate`.
 struct Reviewer {
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
@@ -143,7 +144,10 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         footer: settings.footer,
     });
     let router = server::router(
-        Routes { validate: reviewer },
+        Routes {
+            validate: Arc::<Reviewer>::clone(&reviewer),
+            mutate: reviewer,
+        },
         Arc::new(Reviews(metrics)),
         &settings.limits,
     );
@@ -288,7 +292,11 @@ impl Reviewer {
             uid,
             footer: self.footer.as_deref(),
             trust_epoch: snapshot.trust.epoch().to_string(),
-            tags: Tags::MayMove,
+            tags: if snapshot.tags.may_move() {
+                Tags::MayMove
+            } else {
+                Tags::Pinned
+            },
             enforcement: Enforcement::Enforce,
         }
     }
@@ -312,5 +320,15 @@ impl Validate for Reviewer {
 
     fn unjudged(&self, uid: &str, reason: Reason) -> Answer {
         explain::unjudged(reason, &self.context(uid, &self.engine.snapshot()))
+    }
+}
+
+impl Mutate for Reviewer {
+    fn mutate(&self, request: Request, deadline: Instant) -> BoxFuture<'_, Mutation> {
+        Box::pin(async move {
+            let snapshot = self.engine.snapshot();
+            let pinning = self.engine.judge().pin(&request, &snapshot, deadline).await;
+            explain::mutation(&pinning)
+        })
     }
 }

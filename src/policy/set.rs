@@ -55,6 +55,16 @@ impl PolicySet {
         &self.policies
     }
 
+    /// Whether a glob names a particular digest. Such a policy may speak about a tag, and only its digest shows it.
+    pub fn names_digests(&self) -> bool {
+        let particular = |glob: &ImageGlob| {
+            let digest = glob.as_str().split_once('@').map(|(_, digest)| digest);
+            digest.is_some_and(|digest| !matches!(digest.trim_matches('*'), "" | "sha256:"))
+        };
+        let mut globs = self.policies.iter().flat_map(|policy| &policy.globs);
+        globs.any(particular)
+    }
+
     /// The registries in which policies keep evidence apart from the image.
     pub fn source_registries(&self) -> impl Iterator<Item = &str> {
         let bodies = self

@@ -15,7 +15,7 @@ const TEXT_BYTES: usize = 1_024;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
     /// No route has this path.
-    #[error("there is nothing at {path:?}: AdmissionReviews go to POST /validate")]
+    #[error("there is nothing at {path:?}: AdmissionReviews go to POST /validate and POST /mutate")]
     UnknownPath {
         /// The path that was asked for.
         path: String,
