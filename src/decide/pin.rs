@@ -257,3 +257,6 @@ impl Tagged {
         self.fields.iter().any(|(_, before)| before.is_none())
     }
 }
+
+#[cfg(test)]
+mod tests;
