@@ -50,6 +50,8 @@ pub struct JudgeArgs {
     pub registry_ca: Option<PathBuf>,
 
     /// What is done about tags, which name other bytes tomorrow
+    ///
+    /// `verify` judges manifests (-f) as they are behind /mutate; a tag on its command line is judged at the digest that it has now.
     #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_TAGS")]
     pub tags: Tags,
 

@@ -1,12 +1,6 @@
 //! `/mutate` and what `/validate` asks of tags, over HTTPS: every mode of `--tags`, what is pinned, what is left, and what it costs.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -10,7 +10,7 @@ use crate::workload::{ConfiguredKinds, Kinds};
 const BYTES: u64 = 256 << 10;
 
 /// The kinds of Kubernetes, and those in the file, if there is one.
-pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Kinds> {
+pub fn read(file: Option<&Path>) -> anyhow::Result<Kinds> {
     let Some(file) = file else {
         return Ok(Kinds::built_in());
     };
@@ -24,7 +24,9 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Kinds> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("cannot read the kinds of --kinds {name}"))?;
     let written: ConfiguredKinds = serde_saphyr::from_str(&text).with_context(|| {
-        format!("the kinds of --kinds {name} are not as they are written (docs/kinds.md)")
+        format!(
+            "the kinds of --kinds {name} cannot be read; docs/kinds.md shows how they are written"
+        )
     })?;
     Kinds::with(&written).map_err(|problems| {
         let lines: Vec<String> = problems

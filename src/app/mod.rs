@@ -3,11 +3,11 @@
 //! | file | what it composes |
 //! |---|---|
 //! | [`engine`] | judge, registries, credentials and the snapshot of policies: shared by the webhook and the command line |
-//! | `kinds` | the file of `--kinds` |
+//! | [`kinds`] | the file of `--kinds` |
 //! | `observers` | what edge and registry client report, as metrics |
 //! | [`webhook`] | the engine behind HTTPS, its certificate, its admin port, and the tasks that keep all of it fresh |
 
 pub mod engine;
-mod kinds;
+pub mod kinds;
 mod observers;
 pub mod webhook;

@@ -275,7 +275,7 @@ fn facts(kind: &Kind, request: &Request) -> ObjectFacts {
     ObjectFacts {
         group: request.group.clone(),
         version: request.version.clone(),
-        resource: kind.resource.to_owned(),
+        resource: kind.resource.clone(),
         labels: labels
             .filter_map(|(key, value)| value.as_str().map(|value| (key.clone(), value.to_owned())))
             .collect(),

@@ -55,14 +55,17 @@ struct Door {
 /// A call, as far as it could be read.
 enum Read {
     /// It was read.
-    Review {
-        request: Request,
-        deadline: Instant,
-        /// What its bytes take of what all calls may hold.
-        room: OwnedSemaphorePermit,
-    },
+    Review(Box<Review>),
     /// There was no room for it; who asked is known.
     NoRoom { uid: String },
+}
+
+/// A review that was read.
+struct Review {
+    request: Request,
+    deadline: Instant,
+    /// What its bytes take of what all calls may hold.
+    room: OwnedSemaphorePermit,
 }
 
 /// A call that began, until it is dropped: also when the client goes away.
@@ -95,11 +98,7 @@ async fn validate(State(door): State<Door>, call: axum::extract::Request) -> Res
     };
     let (uid, operation) = read.asked();
     let answer = match read {
-        Read::Review {
-            request,
-            deadline,
-            room,
-        } => door.judge(request, deadline, room).await,
+        Read::Review(review) => door.judge(*review).await,
         Read::NoRoom { .. } => door.validate.unjudged(&uid, Reason::Overloaded),
     };
     door.observer
@@ -117,11 +116,7 @@ async fn mutate(State(door): State<Door>, call: axum::extract::Request) -> Respo
     };
     let (uid, operation) = read.asked();
     let mutation = match read {
-        Read::Review {
-            request,
-            deadline,
-            room,
-        } => door.change(request, deadline, room).await,
+        Read::Review(review) => door.change(*review).await,
         Read::NoRoom { .. } => explain::unpinned(Reason::Overloaded),
     };
     door.observer
@@ -160,20 +155,20 @@ impl Door {
             }
         };
         let request = review::decode(&bytes, self.depth)?;
-        Ok(Read::Review {
+        Ok(Read::Review(Box::new(Review {
             request,
             deadline,
             room,
-        })
+        })))
     }
 
     /// The answer to a review.
-    async fn judge(
-        &self,
-        request: Request,
-        deadline: Instant,
-        room: OwnedSemaphorePermit,
-    ) -> Answer {
+    async fn judge(&self, review: Review) -> Answer {
+        let Review {
+            request,
+            deadline,
+            room,
+        } = review;
         let (uid, span) = (request.uid.clone(), span("validate", &request));
         let validate = Arc::clone(&self.validate);
         let judging = async move { validate.validate(request, deadline).await };
@@ -187,12 +182,12 @@ impl Door {
     }
 
     /// What a review is to be changed by.
-    async fn change(
-        &self,
-        request: Request,
-        deadline: Instant,
-        room: OwnedSemaphorePermit,
-    ) -> Mutation {
+    async fn change(&self, review: Review) -> Mutation {
+        let Review {
+            request,
+            deadline,
+            room,
+        } = review;
         let span = span("mutate", &request);
         let mutate = Arc::clone(&self.mutate);
         let deciding = async move { mutate.mutate(request, deadline).await };
@@ -271,7 +266,7 @@ impl Read {
     /// Whose review it is, and about what, as far as that is known.
     fn asked(&self) -> (String, Option<Operation>) {
         match self {
-            Self::Review { request, .. } => (request.uid.clone(), Some(request.operation)),
+            Self::Review(read) => (read.request.uid.clone(), Some(read.request.operation)),
             Self::NoRoom { uid } => (uid.clone(), None),
         }
     }

@@ -7,10 +7,10 @@
 //!     resource: rollouts
 //!     podSpecs: [/spec/template/spec]
 //!     replicas: /spec/replicas
-//!   - group: tekton.dev
-//!     kind: Task
-//!     resource: tasks
-//!     images: [/spec/steps/*/image, /spec/sidecars/*/image]
+//!   - group: kubevirt.io
+//!     kind: VirtualMachine
+//!     resource: virtualmachines
+//!     images: [/spec/template/spec/volumes/*/containerDisk/image]
 //! ```
 //!
 //! In: the document, of the type that it is written in. Out: [`Kinds`], or everything that is wrong with it.
@@ -300,6 +300,23 @@ mod tests {
         assert_eq!(change(&object("a", 1, "y")), Change::Unchanged);
         assert!(matches!(change(&object("a", 3, "x")), Change::Judge(_)));
         assert!(matches!(change(&object("b", 2, "x")), Change::Judge(_)));
+    }
+
+    #[test]
+    fn the_rows_that_the_documentation_offers_can_be_used() {
+        let documents: Value =
+            serde_saphyr::from_str(include_str!("../../docs/kinds.yaml")).unwrap();
+        let kinds = read(documents).unwrap();
+        let job = kinds.find("kubeflow.org", "PyTorchJob").unwrap();
+        let object = json!({"spec": {"pytorchReplicaSpecs": {"Worker": {"template": {"spec": {"containers": [{"image": "a"}]}}}}}});
+        let found = images(job, &object).unwrap();
+        let field = "spec.pytorchReplicaSpecs.Worker.template.spec.containers[0].image";
+        assert_eq!(found.first().unwrap().field.as_str(), field);
+        let cluster = kinds.find("ray.io", "RayCluster").unwrap();
+        let of = |replicas: [u64; 2]| json!({"spec": {"workerGroupSpecs": replicas.map(|n| json!({"replicas": n}))}});
+        let change = |new, old| what_changed(cluster, "", &of(new), &of(old)).unwrap();
+        assert_eq!(change([1, 2], [1, 3]), Change::Unchanged);
+        assert!(matches!(change([2, 1], [1, 3]), Change::Judge(_)));
     }
 
     #[rstest]

@@ -73,26 +73,28 @@ fn read_list(
     spec_place: &Place,
     found: &mut Vec<ImageUse>,
 ) -> Result<(), MalformedWorkload> {
-    let place = spec_place.key(list.list);
     let items = match spec.get(list.list) {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Array(items)) => items,
-        Some(_) => return Err(malformed(&place, "a list")),
+        Some(_) => return Err(malformed(&spec_place.key(list.list), "a list")),
     };
     let optional = list.optional || !kind.built_in;
     for (index, item) in items.iter().enumerate() {
-        let item_place = place.item(index, item);
-        let at = list
-            .pointer
-            .iter()
-            .fold(item_place.clone(), |place, key| place.key(key));
-        // `volumes[0].image` rather than `volumes[0].image.reference`: the path that policy-controller prints.
-        let at = at.shown_as(&item_place.key("image"));
+        // Made for what is found alone: a list may be long, and hold nothing.
+        let place = || {
+            let item = spec_place.key(list.list).item(index, item);
+            let place = list
+                .pointer
+                .iter()
+                .fold(item.clone(), |place, key| place.key(key));
+            // `volumes[0].image` rather than `volumes[0].image.reference`: the path that policy-controller prints.
+            place.shown_as(&item.key("image"))
+        };
         match image_of(list, item) {
             Some(Value::String(image)) if image.is_empty() && optional => {}
-            Some(Value::String(image)) => found.push(image_use(&at, image)),
+            Some(Value::String(image)) => found.push(image_use(&place(), image)),
             None | Some(Value::Null) if optional => {}
-            None | Some(_) => return Err(malformed(&at, "an image reference")),
+            None | Some(_) => return Err(malformed(&place(), "an image reference")),
         }
     }
     Ok(())

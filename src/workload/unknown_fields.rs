@@ -28,50 +28,69 @@ pub(super) const NO_IMAGES: [&[&str]; 13] = [
     &["volumes", "*", "rbd", "image"],
 ];
 
-/// Adds the images in fields that the table of kinds does not know.
-pub(super) fn read(spec: &Value, place: &Place, found: &mut Vec<ImageUse>) {
-    let mut keys = Vec::new();
-    walk(spec, place, &mut keys, found);
+/// One step on the way into a Pod spec.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Key(&'a str),
+    Item(usize, &'a Value),
 }
 
-fn walk<'a>(value: &'a Value, place: &Place, keys: &mut Vec<&'a str>, found: &mut Vec<ImageUse>) {
-    if NO_IMAGES.contains(&keys.as_slice()) {
+/// Adds the images in fields that the table of kinds does not know.
+pub(super) fn read(spec: &Value, place: &Place, found: &mut Vec<ImageUse>) {
+    walk(spec, place, &mut Vec::new(), found);
+}
+
+/// Names of places are made for what is found alone: an object may be large, and hold nothing.
+fn walk<'a>(value: &'a Value, spec: &Place, way: &mut Vec<Step<'a>>, found: &mut Vec<ImageUse>) {
+    if NO_IMAGES.iter().any(|part| leads_to(way, part)) {
         return;
     }
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {
-                keys.push(key);
-                let place = place.key(key);
-                if looks_like_an_image(key) && !is_known(keys) {
-                    take(value, &place, found);
+                way.push(Step::Key(key));
+                if looks_like_an_image(key) {
+                    take(value, spec, way, found);
                 }
-                walk(value, &place, keys, found);
-                keys.pop();
+                walk(value, spec, way, found);
+                way.pop();
             }
         }
         Value::Array(items) => {
-            keys.push("*");
             for (index, item) in items.iter().enumerate() {
-                walk(item, &place.item(index, item), keys, found);
+                way.push(Step::Item(index, item));
+                walk(item, spec, way, found);
+                way.pop();
             }
-            keys.pop();
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
 /// A reference, or an object around one, as image volumes have it.
-fn take(value: &Value, place: &Place, found: &mut Vec<ImageUse>) {
-    let reference = match value {
-        Value::Object(fields) => fields.get("reference").map(|v| (place.key("reference"), v)),
-        other => Some((place.clone(), other)),
+fn take(value: &Value, spec: &Place, way: &[Step<'_>], found: &mut Vec<ImageUse>) {
+    let keys: Vec<&str> = way.iter().map(|step| step.name()).collect();
+    if is_known(&keys) {
+        return;
+    }
+    let place = way.iter().fold(spec.clone(), |place, step| match step {
+        Step::Key(key) => place.key(key),
+        Step::Item(index, item) => place.item(*index, item),
+    });
+    let (place, reference) = match value.get("reference") {
+        Some(reference) => (place.key("reference"), reference),
+        None => (place, value),
     };
-    if let Some((place, Value::String(image))) = reference
+    if let Value::String(image) = reference
         && !image.is_empty()
     {
         found.push(image_use(&place, image));
     }
+}
+
+/// Whether these are the keys of the way, `*` for the items of a list.
+fn leads_to(way: &[Step<'_>], keys: &[&str]) -> bool {
+    way.len() == keys.len() && way.iter().zip(keys).all(|(step, key)| step.name() == *key)
 }
 
 /// `image`, `baseImage`, `imageReference`; not `imagePullPolicy`.
@@ -88,6 +107,17 @@ pub(super) fn is_known(keys: &[&str]) -> bool {
         _ => false,
     };
     keys == ["volumes", "*", "rbd", "image"] || IMAGE_LISTS.iter().any(of_list)
+}
+
+// === impl Step ===
+
+impl<'a> Step<'a> {
+    fn name(self) -> &'a str {
+        match self {
+            Self::Key(key) => key,
+            Self::Item(..) => "*",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -247,6 +247,9 @@ impl Review {
             "" => version.to_owned(),
             group => format!("{group}/{version}"),
         };
+        let metadata = json!({"name": "app", "namespace": "shop"});
+        let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata});
+        object["spec"] = spec;
         Self {
             uid: format!("review-{number}"),
             timeout: 10,
@@ -257,11 +260,7 @@ impl Review {
             subresource: None,
             namespace: "shop".to_owned(),
             dry_run: false,
-            object: json!({
-                "apiVersion": api_version, "kind": kind,
-                "metadata": {"name": "app", "namespace": "shop"},
-                "spec": spec,
-            }),
+            object,
             old_object: Value::Null,
         }
     }
@@ -275,17 +274,18 @@ impl Review {
 
     /// The update of this object from what it was.
     #[must_use]
-    pub fn over_object(mut self, old: Value) -> Self {
-        self.operation = "UPDATE".to_owned();
-        self.old_object = old;
-        self
+    pub fn over_object(self, old: Value) -> Self {
+        Self {
+            old_object: old,
+            ..self.operation("UPDATE")
+        }
     }
 
     /// `CREATE`, `UPDATE`, `DELETE`, `CONNECT`.
     #[must_use]
-    pub fn operation(mut self, operation: &str) -> Self {
-        self.operation = operation.to_owned();
-        self
+    pub fn operation(self, operation: &str) -> Self {
+        let operation = operation.to_owned();
+        Self { operation, ..self }
     }
 
     /// `status`, `scale`, `ephemeralcontainers`.
@@ -304,9 +304,9 @@ impl Review {
 
     /// In this namespace.
     #[must_use]
-    pub fn namespace(mut self, namespace: &str) -> Self {
-        self.namespace = namespace.to_owned();
-        self
+    pub fn namespace(self, namespace: &str) -> Self {
+        let namespace = namespace.to_owned();
+        Self { namespace, ..self }
     }
 
     /// About this object.

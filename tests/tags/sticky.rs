@@ -10,7 +10,7 @@ use super::{Stage, deployment};
 const POD: &str = "/spec/containers/0/image";
 const TEMPLATE: &str = "/spec/template/spec/containers/0/image";
 
-/// GitOps applies the same manifest again, after the tag moved: what runs stays, and nobody is asked.
+/// The same manifest is applied again, after the tag moved: what runs stays, and nobody is asked.
 #[tokio::test]
 async fn the_same_tag_over_its_pin_is_pinned_to_the_same_digest() {
     let stage = Stage::new().await;
