@@ -50,7 +50,11 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("apply", &["api", "go_regexp", "policy", "predicate_policy"]),
-    ("explain", &["verdict", "verify", "evidence", "statement"]),
+    // `workload` for the fields that a mutation names.
+    (
+        "explain",
+        &["verdict", "verify", "evidence", "statement", "workload"],
+    ),
     // `workload` for the scope of pull secrets, which its trait `Credentials` takes.
     ("gather", &["image", "evidence", "limits", "workload"]),
     (

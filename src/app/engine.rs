@@ -8,24 +8,26 @@ use arc_swap::ArcSwap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::sync::Notify;
 
+use super::kinds;
 use crate::adapters::credentials::FileCredentials;
 use crate::adapters::files::{Documents, Origin};
 use crate::adapters::oci::{DockerConfig, OciRegistry, OciSettings, RequestObserver, WebClient};
 use crate::adapters::remote_policies::{RemoteCounts, RemotePolicies};
 use crate::config::JudgeArgs;
-use crate::decide::{Judge, Snapshot};
+use crate::decide::{Judge, Snapshot, TagMode};
 use crate::gather::{Credentials, Gatherer};
 use crate::limits::Limits;
 use crate::policy::{CompiledPolicy, PolicySet, Referents, compile, remote_policies};
 use crate::trust::TrustMaterial;
 use crate::verdict::NoMatchPolicy;
+use crate::workload::Kinds;
 
 /// Judges by the policies that are in force.
 pub struct Engine {
     judge: Judge,
     credentials: Arc<FileCredentials>,
     snapshot: ArcSwap<Snapshot>,
-    no_match: NoMatchPolicy,
+    settings: Settings,
     namespace: String,
     remote: RemotePolicies,
     /// What is in force, as it was read; held while it is compiled, so that two changes do not overtake each other.
@@ -39,6 +41,14 @@ pub struct Engine {
 struct InForce {
     documents: Arc<Documents>,
     referents: Arc<Referents>,
+}
+
+/// What is in force beside policies and trust, from start to end.
+#[derive(Clone)]
+struct Settings {
+    no_match: NoMatchPolicy,
+    tags: TagMode,
+    kinds: Arc<Kinds>,
 }
 
 /// A policy that does not compile, and why.
@@ -65,28 +75,31 @@ impl Engine {
                 )
             })
         });
-        let settings = OciSettings {
+        let oci = OciSettings {
             limits: limits.registry.clone(),
             insecure: args.insecure_hosts().context("--insecure-registry")?,
             extra_ca: extra_ca.transpose()?,
             observer,
             ..OciSettings::default()
         };
-        let web =
-            WebClient::new(&settings).context("cannot set up the client for remote policies")?;
-        let registry = OciRegistry::new(&settings).context("cannot set up the registry client")?;
+        let web = WebClient::new(&oci).context("cannot set up the client for remote policies")?;
+        let registry = OciRegistry::new(&oci).context("cannot set up the registry client")?;
         let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
         let credentials = Arc::new(FileCredentials::new(docker, args.namespace.clone()));
         let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
         let judge = Judge::new(Gatherer::new(Arc::new(registry), limits), shared, limits);
-        let no_match = args.no_match_policy.into();
+        let settings = Settings {
+            no_match: args.no_match_policy.into(),
+            tags: args.tags.into(),
+            kinds: Arc::new(kinds::read(args.kinds.as_deref())?),
+        };
         let nothing =
             PolicySet::new(Vec::new()).context("cannot build an empty set of policies")?;
         Ok(Self {
             judge,
             credentials,
-            snapshot: ArcSwap::from_pointee(snapshot(nothing, no_match)),
-            no_match,
+            snapshot: ArcSwap::from_pointee(settings.snapshot(nothing)),
+            settings,
             namespace: args.namespace.clone(),
             remote: RemotePolicies::new(web),
             in_force: Mutex::default(),
@@ -177,7 +190,7 @@ impl Engine {
         // Credentials are not part of what is judged with: a request that is under way may see the new ones.
         self.credentials
             .replace(secrets.map(|secret| secret.value.clone()).collect());
-        self.snapshot.store(Arc::new(snapshot(set, self.no_match)));
+        self.snapshot.store(Arc::new(self.settings.snapshot(set)));
         *in_force = InForce {
             documents,
             referents: Arc::new(referents),
@@ -210,11 +223,17 @@ fn is_in(metadata: &ObjectMeta, namespace: &str) -> bool {
     own.is_empty() || own == namespace
 }
 
-fn snapshot(policies: PolicySet, no_match: NoMatchPolicy) -> Snapshot {
-    Snapshot {
-        policies: Arc::new(policies),
-        trust: Arc::new(TrustMaterial::keys_only()),
-        no_match,
+// === impl Settings ===
+
+impl Settings {
+    fn snapshot(&self, policies: PolicySet) -> Snapshot {
+        Snapshot {
+            policies: Arc::new(policies),
+            trust: Arc::new(TrustMaterial::keys_only()),
+            no_match: self.no_match,
+            tags: self.tags,
+            kinds: Arc::clone(&self.kinds),
+        }
     }
 }
 

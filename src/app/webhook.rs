@@ -22,7 +22,8 @@ use crate::decide::Snapshot;
 use crate::explain::{self, Answer, Context, Enforcement, Tags};
 use crate::limits::Limits;
 use crate::server::{
-    self, Bound, Readiness, Routes, ServeSettings, Tls, TlsVersion, Validate, admin,
+    self, Bound, Mutate, Mutation, Readiness, Routes, ServeSettings, Tls, TlsVersion, Validate,
+    admin,
 };
 use crate::verdict::Reason;
 use crate::workload::Request;
@@ -83,7 +84,7 @@ pub struct Running {
     stop: CancellationToken,
 }
 
-/// What stands behind `/validate`.
+/// What stands behind `/validate` and `/mutate`.
 struct Reviewer {
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
@@ -160,7 +161,8 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     });
     let router = server::router(
         Routes {
-            validate: reviewer,
+            validate: Arc::<Reviewer>::clone(&reviewer),
+            mutate: reviewer,
             validate_policy,
         },
         Arc::new(Reviews(metrics)),
@@ -330,7 +332,11 @@ impl Reviewer {
             uid,
             footer: self.footer.as_deref(),
             trust_epoch: snapshot.trust.epoch().to_string(),
-            tags: Tags::MayMove,
+            tags: if snapshot.tags.may_move() {
+                Tags::MayMove
+            } else {
+                Tags::Pinned
+            },
             enforcement: Enforcement::Enforce,
         }
     }
@@ -354,5 +360,15 @@ impl Validate for Reviewer {
 
     fn unjudged(&self, uid: &str, reason: Reason) -> Answer {
         explain::unjudged(reason, &self.context(uid, &self.engine.snapshot()))
+    }
+}
+
+impl Mutate for Reviewer {
+    fn mutate(&self, request: Request, deadline: Instant) -> BoxFuture<'_, Mutation> {
+        Box::pin(async move {
+            let snapshot = self.engine.snapshot();
+            let pinning = self.engine.judge().pin(&request, &snapshot, deadline).await;
+            explain::mutation(&pinning)
+        })
     }
 }

@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::{Exit, colour_on_stdout, note, print};
 use crate::adapters::files;
 use crate::app::engine::{self, Broken, Engine};
-use crate::config::JudgeArgs;
+use crate::config::{JudgeArgs, Tags};
 use crate::explain::{self, Style};
 use crate::limits::Limits;
 use crate::verdict::{AuthorityVerdict, ImageVerdict, Judgement, ReviewVerdict, fold_review};
@@ -87,7 +87,16 @@ enum FailOn {
 }
 
 pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
-    let engine = Engine::new(&args.judge, &Limits::default(), Arc::new(()))?;
+    // What `/mutate` would pin is judged as it would pin it: at the digest that its tag has now.
+    let tags = match args.judge.tags {
+        Tags::Resolve | Tags::Pin | Tags::PinAll => Tags::Resolve,
+        Tags::Require => Tags::Require,
+    };
+    let judged = JudgeArgs {
+        tags,
+        ..args.judge.clone()
+    };
+    let engine = Engine::new(&judged, &Limits::default(), Arc::new(()))?;
     let documents = files::load(&args.judge.policies)?;
     for unused in &engine::unused(&documents, engine.namespace()) {
         note(unused);
@@ -100,13 +109,17 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     let manifests = args
         .file
         .iter()
-        .map(|path| manifest::read(path))
+        .map(|path| manifest::read(path, &engine.snapshot().kinds))
         .collect::<anyhow::Result<Vec<Manifest>>>()?;
     let verdict = judge(&engine, &args, manifests).await;
     if let Some(authority) = &args.show_input {
         return show_input(&verdict, authority);
     }
-    let warnings = explain::warnings(&verdict, explain::Tags::MayMove);
+    let tags = match args.judge.tags {
+        Tags::Resolve | Tags::Require => explain::Tags::MayMove,
+        Tags::Pin | Tags::PinAll => explain::Tags::Pinned,
+    };
+    let warnings = explain::warnings(&verdict, tags);
     match args.output {
         Output::Json => print(&format!(
             "{}\n",

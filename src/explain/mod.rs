@@ -1,6 +1,6 @@
 //! The last stage: a verdict in words, for everybody who reads one.
 //!
-//! *In*: a [`ReviewVerdict`]. *Out*: the [`Answer`] to the API server, the [`tree`] of the command line, the [`VerifyReport`] for
+//! *In*: a [`ReviewVerdict`], or a [`crate::verdict::Pinning`]. *Out*: the [`Answer`] or [`Mutation`] for the API server, the [`tree`] of the command line, the [`VerifyReport`] for
 //! machines. Pure: nothing is decided here, and no word is said that the verdict does not carry.
 //!
 //! | file | what it writes |
@@ -9,6 +9,7 @@
 //! | `remedy` | what to do next, one per reason |
 //! | `denial` | `status.message` and `status.details.causes` |
 //! | `warnings` | what `kubectl` prints before it goes on |
+//! | `mutation` | the patch of `/mutate`, and why tags stay tags |
 //! | `annotations` | the audit annotations |
 //! | `tree` | what a person reads on a terminal |
 //! | `report` | `verify -o json`, and its published schema |
@@ -20,6 +21,7 @@
 
 mod annotations;
 mod denial;
+mod mutation;
 mod printable;
 mod remedy;
 mod report;
@@ -31,6 +33,7 @@ use std::collections::BTreeMap;
 
 use crate::verdict::{Judgement, Reason, ReviewVerdict};
 
+pub use mutation::{Mutation, mutation, unpinned};
 pub use printable::line as printable_line;
 pub use report::{
     AuthorityReport, EvidenceReport, ImageReport, PolicyReport, RegoReport, SCHEMA, SignerReport,

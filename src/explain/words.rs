@@ -133,7 +133,8 @@ pub(super) fn image_detail(image: &ImageVerdict) -> Option<String> {
     let detail = image.detail.as_deref().map(|detail| line(detail, QUOTED));
     match (image.judgement, image.reason) {
         (Judgement::Unknown, reason) => Some(could_not_judge(reason, image.detail.as_deref())),
-        (_, Reason::TagNotPinned) => {
+        // Where the registry does name a digest, that is not what was in the way.
+        (_, Reason::TagNotPinned) if image.digest.is_none() => {
             detail.map(|detail| format!("it could not be pinned: {detail}"))
         }
         (Judgement::Admit | Judgement::Warn | Judgement::Deny, _) => detail,

@@ -82,6 +82,16 @@ impl CompiledPolicy {
             || self.selectors.is_empty()
             || object.is_some_and(|object| self.selectors.iter().any(|s| s.selects(object)))
     }
+
+    /// Whether its outcome can depend on which bytes an image is. One of static authorities alone says the same about all; of one
+    /// that does not compile nobody knows.
+    pub fn looks_at_evidence(&self) -> bool {
+        let is_static = |a: &Authority| matches!(a.kind, AuthorityKind::Static(_));
+        match &self.body {
+            Ok(policy) => policy.program.is_some() || !policy.authorities.iter().all(is_static),
+            Err(_) => true,
+        }
+    }
 }
 
 fn globs(images: &[api::ImagePattern], problems: &mut Vec<Problem>) -> Vec<ImageGlob> {
