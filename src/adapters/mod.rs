@@ -9,3 +9,4 @@ pub mod credentials;
 pub mod files;
 pub mod metrics;
 pub mod oci;
+pub mod recording;
