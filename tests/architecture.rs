@@ -50,6 +50,8 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("apply", &["api", "go_regexp", "policy"]),
+    // What a case expects is said in the words of verdicts.
+    ("cases", &["verdict"]),
     ("explain", &["verdict", "verify", "evidence", "statement"]),
     // `workload` for the scope of pull secrets, which its trait `Credentials` takes.
     ("gather", &["image", "evidence", "limits", "workload"]),
@@ -96,6 +98,7 @@ const PURE: &[&str] = &[
     "verdict",
     "policy",
     "apply",
+    "cases",
     "explain",
 ];
 

@@ -1,5 +1,6 @@
 //! The engine: a judge with registries and credentials behind it, and the policies in force.
 
+use std::fmt;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -9,9 +10,10 @@ use k8s_openapi::api::core::v1::Secret;
 use crate::adapters::credentials::FileCredentials;
 use crate::adapters::files::{Documents, Origin};
 use crate::adapters::oci::{DockerConfig, OciRegistry, OciSettings, RequestObserver};
+use crate::adapters::recording::{Recorder, Replay};
 use crate::config::JudgeArgs;
 use crate::decide::{Judge, Snapshot};
-use crate::gather::{Credentials, Gatherer};
+use crate::gather::{Credentials, Gatherer, Registry};
 use crate::limits::Limits;
 use crate::policy::{CompiledPolicy, PolicySet, Referents, compile};
 use crate::trust::TrustMaterial;
@@ -34,6 +36,17 @@ pub struct Broken {
     pub problems: Vec<String>,
 }
 
+/// The name, and below it each problem.
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "policy {} cannot be used:", self.name)?;
+        for problem in &self.problems {
+            write!(f, "\n  {}", problem.replace('\n', "\n    "))?;
+        }
+        Ok(())
+    }
+}
+
 impl Engine {
     /// An engine without policies: everything is denied, or answered as `--no-match-policy` says.
     pub fn new(
@@ -41,27 +54,47 @@ impl Engine {
         limits: &Limits,
         observer: Arc<dyn RequestObserver>,
     ) -> anyhow::Result<Self> {
-        let extra_ca = args.registry_ca.as_ref().map(|file| {
-            std::fs::read(file).with_context(|| {
-                format!(
-                    "cannot read the certificates of --registry-ca {}",
-                    file.display()
-                )
-            })
-        });
-        let settings = OciSettings {
-            limits: limits.registry.clone(),
-            insecure: args.insecure_hosts().context("--insecure-registry")?,
-            extra_ca: extra_ca.transpose()?,
-            observer,
-            ..OciSettings::default()
-        };
-        let registry = OciRegistry::new(&settings).context("cannot set up the registry client")?;
-        let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
-        let credentials = Arc::new(FileCredentials::new(docker, args.namespace.clone()));
-        let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
-        let judge = Judge::new(Gatherer::new(Arc::new(registry), limits), shared, limits);
+        let registry = registries(args, limits, observer)?;
+        let gatherer = Gatherer::new(Arc::new(registry), limits);
+        Self::over(
+            gatherer,
+            credentials(args)?,
+            args.no_match_policy.into(),
+            limits,
+        )
+    }
+
+    /// The same, and what keeps every answer of a registry. Where it looks first depends on nothing that came before.
+    pub fn recording(args: &JudgeArgs, limits: &Limits) -> anyhow::Result<(Self, Arc<Recorder>)> {
+        let registry = registries(args, limits, Arc::new(()))?;
+        let recorder = Arc::new(Recorder::new(Arc::new(registry)));
+        let asked: Arc<dyn Registry> = Arc::<Recorder>::clone(&recorder);
+        let gatherer = Gatherer::new(asked, limits).in_fixed_order();
         let no_match = args.no_match_policy.into();
+        let engine = Self::over(gatherer, credentials(args)?, no_match, limits)?;
+        Ok((engine, recorder))
+    }
+
+    /// An engine without policies that asks nobody: what was recorded is all there is.
+    pub fn replaying(
+        replay: Arc<Replay>,
+        no_match: NoMatchPolicy,
+        limits: &Limits,
+    ) -> anyhow::Result<Self> {
+        let gatherer = Gatherer::new(replay, limits).in_fixed_order();
+        let nobody = FileCredentials::new(DockerConfig::default(), String::new());
+        Self::over(gatherer, nobody, no_match, limits)
+    }
+
+    fn over(
+        gatherer: Gatherer,
+        credentials: FileCredentials,
+        no_match: NoMatchPolicy,
+        limits: &Limits,
+    ) -> anyhow::Result<Self> {
+        let credentials = Arc::new(credentials);
+        let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
+        let judge = Judge::new(gatherer, shared, limits);
         let nothing =
             PolicySet::new(Vec::new()).context("cannot build an empty set of policies")?;
         Ok(Self {
@@ -104,6 +137,36 @@ impl Engine {
         self.snapshot.store(Arc::new(snapshot(set, self.no_match)));
         Ok(broken)
     }
+}
+
+/// The client of registries, over the network.
+fn registries(
+    args: &JudgeArgs,
+    limits: &Limits,
+    observer: Arc<dyn RequestObserver>,
+) -> anyhow::Result<OciRegistry> {
+    let extra_ca = args.registry_ca.as_ref().map(|file| {
+        std::fs::read(file).with_context(|| {
+            format!(
+                "cannot read the certificates of --registry-ca {}",
+                file.display()
+            )
+        })
+    });
+    let settings = OciSettings {
+        limits: limits.registry.clone(),
+        insecure: args.insecure_hosts().context("--insecure-registry")?,
+        extra_ca: extra_ca.transpose()?,
+        observer,
+        ..OciSettings::default()
+    };
+    OciRegistry::new(&settings).context("cannot set up the registry client")
+}
+
+/// The credentials of whoever runs us.
+fn credentials(args: &JudgeArgs) -> anyhow::Result<FileCredentials> {
+    let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
+    Ok(FileCredentials::new(docker, args.namespace.clone()))
 }
 
 fn snapshot(policies: PolicySet, no_match: NoMatchPolicy) -> Snapshot {

@@ -38,6 +38,8 @@ use crate::workload::{
     what_changed,
 };
 
+pub use rego::reason as evaluation_reason;
+
 use memory::Memory;
 use rego::RegoGate;
 
