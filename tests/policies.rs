@@ -217,7 +217,7 @@ fn published(folder: &Path, host: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let lines = text
             .lines()
             .filter(|line| !line.starts_with("  \"cases\":"));
-        let text: String = lines.map(|line| format!("{line}\n")).collect();
+        let text = lines.collect::<Vec<_>>().join("\n") + "\n";
         files.insert(name.into(), text.into_bytes());
     }
     files

@@ -158,16 +158,12 @@ fn compiled(
 async fn image(engine: &Engine, subject: &ImageSubject) -> anyhow::Result<ReviewVerdict> {
     let deadline = Instant::now() + TIME;
     let snapshot = engine.snapshot();
-    Ok(match &subject.object {
-        Some(object) => {
-            let request = request(object, &subject.image)?;
-            engine.judge().review(&request, &snapshot, deadline).await
-        }
-        None => {
-            let images = [subject.image.clone()];
-            engine.judge().images(&images, &snapshot, deadline).await
-        }
-    })
+    if let Some(object) = &subject.object {
+        let request = request(object, &subject.image)?;
+        return Ok(engine.judge().review(&request, &snapshot, deadline).await);
+    }
+    let images = [subject.image.clone()];
+    Ok(engine.judge().images(&images, &snapshot, deadline).await)
 }
 
 /// The request to create an object of this kind, with the image in its only container.
@@ -274,7 +270,7 @@ fn of_statements(
                 // Without a program, that it exists is enough.
                 None => Ok(Decision::Pass),
             })
-            .min_by_key(|said| rank(said))?;
+            .min_by_key(rank)?;
         Some(Answer { about, said })
     });
     Ok(answers.collect())

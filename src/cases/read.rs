@@ -80,7 +80,7 @@ pub fn read(text: &str) -> Result<Vec<Case>, CaseError> {
         with_snippet: false,
     };
     let file: WrittenFile =
-        serde_saphyr::from_str_with_options(text, options).map_err(unreadable)?;
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| unreadable(&error))?;
     let mut names = HashSet::new();
     let mut cases = Vec::new();
     for written in file.cases {
@@ -99,7 +99,7 @@ pub fn read(text: &str) -> Result<Vec<Case>, CaseError> {
 }
 
 /// The parser ends its message with the place, which is told apart here.
-fn unreadable(error: serde_saphyr::Error) -> CaseError {
+fn unreadable(error: &serde_saphyr::Error) -> CaseError {
     let message = error.to_string().replace(['\n', '\r'], " ");
     let position = error.location().map(|at| (at.line(), at.column()));
     let place = position.map(|(line, column)| format!(" at line {line}, column {column}"));

@@ -96,15 +96,12 @@ enum FailOn {
 type Judged = (Option<Arc<Request>>, ImageVerdict);
 
 pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
-    let (record, engine) = match &args.record {
-        Some(folder) => {
-            let (record, engine) = Record::start(folder, &args.judge)?;
-            (Some(record), engine)
-        }
-        None => {
-            let engine = Engine::new(&args.judge, &Limits::default(), Arc::new(()))?;
-            (None, engine)
-        }
+    let (record, engine) = if let Some(folder) = &args.record {
+        let (record, engine) = Record::start(folder, &args.judge)?;
+        (Some(record), engine)
+    } else {
+        let engine = Engine::new(&args.judge, &Limits::default(), Arc::new(()))?;
+        (None, engine)
     };
     let documents = files::load(&args.judge.policies)?;
     for unused in &engine::unused(&documents) {

@@ -29,8 +29,12 @@ const FILE_BYTES: u64 = 1 << 20;
   1  a case came out otherwise, or its evidence does not say enough
   2  there is no case, or a file, a policy or a recording cannot be used
 
-A case in vouchsafe-test.yaml, beside the policies that it is about:
+Cases in vouchsafe-test.yaml, beside the policies that they are about:
   cases:
+    - name: what a stranger signed is denied
+      image: registry.example.com/shop/cart:1.4
+      verdict: deny
+      reason: untrusted-signer
     - name: the provenance of another builder is refused
       statement: statements/elsewhere.statement
       verdict: deny
@@ -42,8 +46,9 @@ Examples:
   vouchsafe verify --policies policies/ --record cases/cart registry.example.com/shop/cart:1.4
   vouchsafe test cases/cart
 
-No registry is asked: an image is judged by what `verify --record` has recorded. docs/test.md
-describes every field of a case.")]
+No registry is asked: an image is judged by what verify --record has written into the folder
+vouchsafe-evidence, and a statement is given to Rego as if it had been signed. Every field of a
+case is described in docs/test.md.")]
 pub(super) struct TestArgs {
     /// Files of cases, and folders in which every vouchsafe-test.yaml is run
     #[arg(value_name = "PATH", default_value = ".")]
@@ -94,7 +99,10 @@ async fn file(path: PathBuf, filter: Option<&str>) -> Option<FileReport> {
         }
     };
     let shown = path.display().to_string();
-    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
     let mut ran = Vec::new();
     for case in cases {
         let wanted = filter.is_none_or(|text| case.name.contains(text) || shown.contains(text));

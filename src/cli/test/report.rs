@@ -74,16 +74,17 @@ impl Counts {
 
 /// The file and one line for each of its cases; below a case that did not pass, why.
 pub(super) fn text(file: &FileReport, color: bool) -> String {
-    let mut text = format!("{}\n", file.path.display());
-    match &file.cases {
-        Err(why) => text.push_str(&format!("  {} {why}\n", word("ERROR", color))),
-        Ok(cases) => {
-            for case in cases {
-                text.push_str(&case_text(case, color));
-            }
+    let cases = match &file.cases {
+        Err(why) => {
+            let why = printable_line(why, LINE_BYTES);
+            format!("  {} {why}\n", word("ERROR", color))
         }
-    }
-    text
+        Ok(cases) => {
+            let texts: Vec<String> = cases.iter().map(|case| case_text(case, color)).collect();
+            texts.concat()
+        }
+    };
+    format!("{}\n{cases}", file.path.display())
 }
 
 fn case_text(case: &CaseReport, color: bool) -> String {
@@ -93,7 +94,8 @@ fn case_text(case: &CaseReport, color: bool) -> String {
         Ended::Broken(_) => ("ERROR", format!(" (line {})", case.line)),
     };
     let status = word(status, color);
-    format!("  {status} {}{place}\n{}", case.name, why(&case.ended))
+    let name = printable_line(&case.name, LINE_BYTES);
+    format!("  {status} {name}{place}\n{}", why(&case.ended))
 }
 
 /// Why a case did not pass, indented.
@@ -130,10 +132,11 @@ fn why(ended: &Ended) -> String {
                 .collect()
         }
     };
-    lines
+    let indented: Vec<String> = lines
         .iter()
         .map(|line| format!("        {line}\n"))
-        .collect()
+        .collect();
+    indented.concat()
 }
 
 /// The status in its column.
