@@ -50,7 +50,7 @@ impl Record {
             recorder,
             policies: args.policies.clone(),
             no_match: args.no_match_policy.into(),
-            at: Timestamp::now(),
+            at: this_second(),
         };
         Ok((record, engine))
     }
@@ -134,6 +134,12 @@ impl Record {
         }
         Ok(())
     }
+}
+
+/// Now, without the fractions that nobody reads.
+fn this_second() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
 /// What `match` looks at.

@@ -309,3 +309,14 @@ fn without_a_path_it_is_the_folder_we_are_in() {
         "{stdout}"
     );
 }
+
+/// What is shown to readers can be copied.
+#[test]
+fn the_cases_in_the_documentation_are_cases() {
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/test.md")).unwrap();
+    let lines = text.lines().skip_while(|line| *line != "    cases:");
+    let block: Vec<&str> = lines.map_while(|line| line.strip_prefix("    ")).collect();
+    let cases = vouchsafe::cases::read(&block.join("\n")).unwrap();
+    assert_eq!(cases.len(), 4);
+}

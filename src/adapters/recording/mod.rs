@@ -23,3 +23,6 @@ mod replay;
 pub use folder::{Recording, RecordingError};
 pub use recorder::{Incomplete, Recorder};
 pub use replay::Replay;
+
+#[cfg(test)]
+mod tests;
