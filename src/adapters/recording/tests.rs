@@ -18,17 +18,24 @@ use crate::gather::registry::{
 use crate::image::{Algorithm, Digest, Repository, Tag};
 use crate::limits::Limits;
 
+/// A page and the token of the next one.
+type ScriptedPage = (&'static str, Option<&'static str>);
+
 /// A registry that gives these answers, one after the other.
 #[derive(Default)]
 struct Script {
     tags: Mutex<VecDeque<Option<Digest>>>,
     manifests: Mutex<VecDeque<Option<&'static str>>>,
-    pages: Mutex<VecDeque<Option<(&'static str, Option<&'static str>)>>>,
+    pages: Mutex<VecDeque<Option<ScriptedPage>>>,
 }
 
 type Answer<'a, T> = BoxFuture<'a, Result<Option<T>, FetchError>>;
 
 /// The next answer, or a failure when there is none.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error of the trait names both digests of a mismatch"
+)]
 fn next<T: Send>(answers: &Mutex<VecDeque<Option<T>>>) -> Result<Option<T>, FetchError> {
     answers
         .lock()
