@@ -37,6 +37,7 @@ pub mod adapters;
 pub mod api;
 pub mod app;
 pub mod apply;
+pub mod cases;
 pub mod cli;
 pub mod config;
 pub mod decide;

@@ -50,6 +50,8 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("apply", &["api", "go_regexp", "policy", "predicate_policy"]),
+    // What a case expects is said in the words of verdicts.
+    ("cases", &["verdict"]),
     // `workload` for the fields that a mutation names.
     (
         "explain",
@@ -103,6 +105,7 @@ const PURE: &[&str] = &[
     "verdict",
     "policy",
     "apply",
+    "cases",
     "explain",
 ];
 

@@ -1,5 +1,6 @@
 //! The engine: a judge with registries and credentials behind it, and the policies in force.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,11 +12,15 @@ use tokio::sync::Notify;
 use super::kinds;
 use crate::adapters::credentials::FileCredentials;
 use crate::adapters::files::{Documents, Origin};
-use crate::adapters::oci::{DockerConfig, OciRegistry, OciSettings, RequestObserver, WebClient};
+use crate::adapters::oci::{
+    DockerConfig, Fingerprint, LoadedRegistries, OciRegistry, OciSettings, RegistryHosts,
+    RequestObserver, WebClient, load_registries,
+};
+use crate::adapters::recording::{Recorder, Replay};
 use crate::adapters::remote_policies::{RemoteCounts, RemotePolicies};
 use crate::config::JudgeArgs;
 use crate::decide::{Judge, Snapshot, TagMode};
-use crate::gather::{Credentials, Gatherer};
+use crate::gather::{Credentials, Gatherer, Registry};
 use crate::limits::Limits;
 use crate::policy::{CompiledPolicy, PolicySet, Referents, compile, remote_policies};
 use crate::trust::TrustMaterial;
@@ -28,12 +33,20 @@ pub struct Engine {
     credentials: Arc<FileCredentials>,
     snapshot: ArcSwap<Snapshot>,
     settings: Settings,
-    namespace: String,
-    remote: RemotePolicies,
+    /// What is asked over the network; `None` where a recording answers.
+    network: Option<Network>,
     /// What is in force, as it was read; held while it is compiled, so that two changes do not overtake each other.
     in_force: Mutex<InForce>,
     /// Told when there may be something to fetch.
     wanted: Notify,
+}
+
+/// Everything that an engine asks over the network.
+struct Network {
+    registry: OciRegistry,
+    /// Of what the settings of registries were read first.
+    registries: Option<Fingerprint>,
+    remote: RemotePolicies,
 }
 
 /// What was compiled, and what it was compiled against.
@@ -46,6 +59,8 @@ struct InForce {
 /// What is in force beside policies and trust, from start to end.
 #[derive(Clone)]
 struct Settings {
+    /// The namespace of what policies refer to.
+    namespace: String,
     no_match: NoMatchPolicy,
     tags: TagMode,
     kinds: Arc<Kinds>,
@@ -60,6 +75,17 @@ pub struct Broken {
     pub problems: Vec<String>,
 }
 
+/// The name, and below it each problem.
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "policy {} cannot be used:", self.name)?;
+        for problem in &self.problems {
+            write!(f, "\n  {}", problem.replace('\n', "\n    "))?;
+        }
+        Ok(())
+    }
+}
+
 impl Engine {
     /// An engine without policies: everything is denied, or answered as `--no-match-policy` says.
     pub fn new(
@@ -67,51 +93,79 @@ impl Engine {
         limits: &Limits,
         observer: Arc<dyn RequestObserver>,
     ) -> anyhow::Result<Self> {
-        let extra_ca = args.registry_ca.as_ref().map(|file| {
-            std::fs::read(file).with_context(|| {
-                format!(
-                    "cannot read the certificates of --registry-ca {}",
-                    file.display()
-                )
-            })
-        });
-        let oci = OciSettings {
-            limits: limits.registry.clone(),
-            insecure: args.insecure_hosts().context("--insecure-registry")?,
-            extra_ca: extra_ca.transpose()?,
-            observer,
-            ..OciSettings::default()
-        };
-        let web = WebClient::new(&oci).context("cannot set up the client for remote policies")?;
-        let registry = OciRegistry::new(&oci).context("cannot set up the registry client")?;
-        let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
-        let credentials = Arc::new(FileCredentials::new(docker, args.namespace.clone()));
-        let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
-        let judge = Judge::new(Gatherer::new(Arc::new(registry), limits), shared, limits);
+        let network = Network::new(args, limits, observer)?;
+        let gatherer = Gatherer::new(Arc::new(network.registry.clone()), limits);
+        let (settings, credentials) = (Settings::new(args)?, credentials(args)?);
+        Self::over(gatherer, credentials, settings, Some(network), limits)
+    }
+
+    /// The same, and what keeps every answer of a registry. Where it looks first depends on nothing that came before.
+    pub fn recording(args: &JudgeArgs, limits: &Limits) -> anyhow::Result<(Self, Arc<Recorder>)> {
+        let network = Network::new(args, limits, Arc::new(()))?;
+        let recorder = Arc::new(Recorder::new(Arc::new(network.registry.clone())));
+        let asked: Arc<dyn Registry> = Arc::<Recorder>::clone(&recorder);
+        let gatherer = Gatherer::new(asked, limits).in_fixed_order();
+        let (settings, credentials) = (Settings::new(args)?, credentials(args)?);
+        let engine = Self::over(gatherer, credentials, settings, Some(network), limits)?;
+        Ok((engine, recorder))
+    }
+
+    /// An engine without policies that asks nobody: what was recorded is all there is.
+    pub fn replaying(
+        replay: Arc<Replay>,
+        no_match: NoMatchPolicy,
+        limits: &Limits,
+    ) -> anyhow::Result<Self> {
+        let gatherer = Gatherer::new(replay, limits).in_fixed_order();
         let settings = Settings {
-            no_match: args.no_match_policy.into(),
-            tags: args.tags.into(),
-            kinds: Arc::new(kinds::read(args.kinds.as_deref())?),
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+            no_match,
+            tags: TagMode::Resolve,
+            kinds: Arc::new(Kinds::built_in()),
         };
+        let nobody = FileCredentials::new(DockerConfig::default(), String::new());
+        Self::over(gatherer, nobody, settings, None, limits)
+    }
+
+    fn over(
+        gatherer: Gatherer,
+        credentials: FileCredentials,
+        settings: Settings,
+        network: Option<Network>,
+        limits: &Limits,
+    ) -> anyhow::Result<Self> {
+        let credentials = Arc::new(credentials);
+        let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
         let nothing =
             PolicySet::new(Vec::new()).context("cannot build an empty set of policies")?;
         Ok(Self {
-            judge,
+            judge: Judge::new(gatherer, shared, limits),
             credentials,
             snapshot: ArcSwap::from_pointee(settings.snapshot(nothing)),
             settings,
-            namespace: args.namespace.clone(),
-            remote: RemotePolicies::new(web),
+            network,
             in_force: Mutex::default(),
             wanted: Notify::new(),
         })
     }
 
-    /// The same, which uses what it fetched for a policy this long after the last time that it could be fetched.
-    #[must_use]
-    pub fn keeping(mut self, max_stale: Duration) -> Self {
-        self.remote.keep_for(max_stale);
-        self
+    /// Of what the settings of registries were read when the engine was made; `None` where there are none.
+    pub fn registries(&self) -> Option<Fingerprint> {
+        self.network.as_ref()?.registries
+    }
+
+    /// Asks registries as these settings say from now on.
+    ///
+    /// # Errors
+    /// No client can be made of them; what was in force stays.
+    pub fn replace_registries(&self, hosts: RegistryHosts) -> anyhow::Result<()> {
+        let Some(network) = &self.network else {
+            return Ok(());
+        };
+        network
+            .registry
+            .replace_hosts(hosts)
+            .context("cannot set up the registry client")
     }
 
     /// The judge.
@@ -131,12 +185,15 @@ impl Engine {
 
     /// The namespace whose ConfigMaps and Secrets policies refer to.
     pub fn namespace(&self) -> &str {
-        &self.namespace
+        &self.settings.namespace
     }
 
     /// How many texts behind URLs are in which state.
     pub fn remote_counts(&self) -> RemoteCounts {
-        self.remote.counts()
+        self.network
+            .as_ref()
+            .map(|network| network.remote.counts())
+            .unwrap_or_default()
     }
 
     /// Compiles what was read and puts it in force, broken policies included: they deny what they match.
@@ -154,12 +211,15 @@ impl Engine {
     /// # Errors
     /// As [`Engine::replace`].
     pub async fn refresh(&self) -> anyhow::Result<Option<Vec<Broken>>> {
+        let Some(network) = &self.network else {
+            return Ok(None);
+        };
         let documents = Arc::clone(&self.lock().documents);
         let policies = documents.policies.iter();
         let wanted = policies.flat_map(|policy| remote_policies(&policy.value));
-        self.remote.refresh(&wanted.collect()).await;
+        network.remote.refresh(&wanted.collect()).await;
         let mut in_force = self.lock();
-        if self.remote.known() == in_force.referents.remote_policies {
+        if network.remote.known() == in_force.referents.remote_policies {
             return Ok(None);
         }
         let documents = Arc::clone(&in_force.documents);
@@ -177,8 +237,12 @@ impl Engine {
         documents: Arc<Documents>,
     ) -> anyhow::Result<Vec<Broken>> {
         let referents = Referents {
-            remote_policies: self.remote.known(),
-            ..referents(&documents, &self.namespace)
+            remote_policies: self
+                .network
+                .as_ref()
+                .map(|network| network.remote.known())
+                .unwrap_or_default(),
+            ..referents(&documents, &self.settings.namespace)
         };
         let policies = documents.policies.iter();
         let compiled: Vec<CompiledPolicy> = policies
@@ -211,8 +275,16 @@ pub fn referents(documents: &Documents, namespace: &str) -> Referents {
         let name = map.metadata.name.clone().unwrap_or_default();
         (name, map.data.clone().unwrap_or_default())
     });
+    let secrets = documents.secrets.iter().map(|secret| &secret.value);
+    let ours = secrets.filter(|secret| is_in(&secret.metadata, namespace));
+    let secrets = ours.filter_map(|secret| {
+        let data = secret.data.iter().flatten();
+        let data = data.map(|(key, bytes)| (key.clone(), bytes.0.clone()));
+        Some((secret.metadata.name.clone()?, data.collect()))
+    });
     Referents {
         config_maps: config_maps.collect(),
+        secrets: secrets.collect(),
         ..Referents::default()
     }
 }
@@ -223,9 +295,66 @@ fn is_in(metadata: &ObjectMeta, namespace: &str) -> bool {
     own.is_empty() || own == namespace
 }
 
+/// The credentials of whoever runs us.
+fn credentials(args: &JudgeArgs) -> anyhow::Result<FileCredentials> {
+    let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
+    Ok(FileCredentials::new(docker, args.namespace.clone()))
+}
+
+// === impl Network ===
+
+impl Network {
+    fn new(
+        args: &JudgeArgs,
+        limits: &Limits,
+        observer: Arc<dyn RequestObserver>,
+    ) -> anyhow::Result<Self> {
+        let extra_ca = args.registry_ca.as_ref().map(|file| {
+            std::fs::read(file).with_context(|| {
+                format!(
+                    "cannot read the certificates of --registry-ca {}",
+                    file.display()
+                )
+            })
+        });
+        let loaded = args
+            .registries
+            .as_deref()
+            .map(load_registries)
+            .transpose()?;
+        let (hosts, registries) = match loaded {
+            Some(LoadedRegistries { hosts, fingerprint }) => (hosts, Some(fingerprint)),
+            None => (RegistryHosts::default(), None),
+        };
+        let oci = OciSettings {
+            hosts,
+            limits: limits.registry.clone(),
+            insecure: args.insecure_hosts().context("--insecure-registry")?,
+            extra_ca: extra_ca.transpose()?,
+            observer,
+            ..OciSettings::default()
+        };
+        let web = WebClient::new(&oci).context("cannot set up the client for remote policies")?;
+        Ok(Self {
+            registry: OciRegistry::new(&oci).context("cannot set up the registry client")?,
+            registries,
+            remote: RemotePolicies::new(web, Duration::from_secs(args.max_stale)),
+        })
+    }
+}
+
 // === impl Settings ===
 
 impl Settings {
+    fn new(args: &JudgeArgs) -> anyhow::Result<Self> {
+        Ok(Self {
+            namespace: args.namespace.clone(),
+            no_match: args.no_match_policy.into(),
+            tags: args.tags.into(),
+            kinds: Arc::new(kinds::read(args.kinds.as_deref())?),
+        })
+    }
+
     fn snapshot(&self, policies: PolicySet) -> Snapshot {
         Snapshot {
             policies: Arc::new(policies),

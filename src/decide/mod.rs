@@ -43,6 +43,7 @@ use crate::workload::{
     images, what_changed,
 };
 
+pub use rego::reason as evaluation_reason;
 pub use tags::TagMode;
 
 use memory::Memory;

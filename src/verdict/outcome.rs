@@ -37,7 +37,8 @@ pub enum Mode {
 }
 
 /// What an image is answered that no policy matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum NoMatchPolicy {
     /// It is denied.
     #[default]

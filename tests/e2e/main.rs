@@ -13,6 +13,7 @@
 //! | `signers` | every case × cosign 2 and 3 × olareg and distribution |
 //! | `credentials` | a registry that asks who we are |
 //! | `outages` | a registry that is gone |
+//! | `recordings` | the same verdicts from a recording, without a registry |
 //! | `webhook` | the same images through `vouchsafe serve`, over HTTPS |
 
 #![expect(
@@ -25,6 +26,7 @@
 mod credentials;
 mod outages;
 mod process;
+mod recordings;
 mod registries;
 mod signers;
 mod stage;
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
     let mut trials = signers::trials();
     trials.extend(credentials::trials());
     trials.extend(outages::trials());
+    trials.extend(recordings::trials());
     trials.extend(webhook::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -231,6 +231,16 @@ impl Stage {
         succeed(command.arg(&image.by_digest));
     }
 
+    /// `cosign sign` as cosign 3 does by itself: a bundle that refers to the image.
+    pub(crate) fn sign_as_bundle(&self, image: &Image, key: Key) {
+        let mut command = self.tool(Cosign::Three.tool());
+        command
+            .args(["sign", "--key", &format!("{}.key", key.name())])
+            .args(["--use-signing-config=false", "--tlog-upload=false", "-y"])
+            .arg(&image.by_digest);
+        succeed(&mut command);
+    }
+
     fn signing(&self, verb: &str, key: Key) -> Command {
         let mut command = self.tool(self.cosign.tool());
         command
