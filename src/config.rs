@@ -47,6 +47,10 @@ pub struct JudgeArgs {
     /// PEM file with certificate authorities of registries, trusted beside those of the system
     #[arg(long, value_name = "FILE", env = "VOUCHSAFE_REGISTRY_CA")]
     pub registry_ca: Option<PathBuf>,
+
+    /// What is different about single registries: certificates, mirrors, proxy, credentials (docs/registries.md)
+    #[arg(long, value_name = "FILE", env = "VOUCHSAFE_REGISTRIES")]
+    pub registries: Option<PathBuf>,
 }
 
 /// `--no-match-policy`.

@@ -8,7 +8,10 @@ use k8s_openapi::api::core::v1::Secret;
 
 use crate::adapters::credentials::FileCredentials;
 use crate::adapters::files::{Documents, Origin};
-use crate::adapters::oci::{DockerConfig, OciRegistry, OciSettings, RequestObserver};
+use crate::adapters::oci::{
+    DockerConfig, Fingerprint, LoadedRegistries, OciRegistry, OciSettings, RegistryHosts,
+    RequestObserver, load_registries,
+};
 use crate::config::JudgeArgs;
 use crate::decide::{Judge, Snapshot};
 use crate::gather::{Credentials, Gatherer};
@@ -20,7 +23,12 @@ use crate::verdict::NoMatchPolicy;
 /// Judges by the policies that are in force.
 pub struct Engine {
     judge: Judge,
+    registry: OciRegistry,
+    /// Of what the settings of registries were read first.
+    registries: Option<Fingerprint>,
     credentials: Arc<FileCredentials>,
+    /// The namespace of Secrets that policies refer to.
+    namespace: String,
     snapshot: ArcSwap<Snapshot>,
     no_match: NoMatchPolicy,
 }
@@ -49,7 +57,17 @@ impl Engine {
                 )
             })
         });
+        let loaded = args
+            .registries
+            .as_deref()
+            .map(load_registries)
+            .transpose()?;
+        let (hosts, registries) = match loaded {
+            Some(LoadedRegistries { hosts, fingerprint }) => (hosts, Some(fingerprint)),
+            None => (RegistryHosts::default(), None),
+        };
         let settings = OciSettings {
+            hosts,
             limits: limits.registry.clone(),
             insecure: args.insecure_hosts().context("--insecure-registry")?,
             extra_ca: extra_ca.transpose()?,
@@ -60,16 +78,38 @@ impl Engine {
         let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
         let credentials = Arc::new(FileCredentials::new(docker, args.namespace.clone()));
         let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
-        let judge = Judge::new(Gatherer::new(Arc::new(registry), limits), shared, limits);
+        let judge = Judge::new(
+            Gatherer::new(Arc::new(registry.clone()), limits),
+            shared,
+            limits,
+        );
         let no_match = args.no_match_policy.into();
         let nothing =
             PolicySet::new(Vec::new()).context("cannot build an empty set of policies")?;
         Ok(Self {
             judge,
+            registry,
+            registries,
             credentials,
+            namespace: args.namespace.clone(),
             snapshot: ArcSwap::from_pointee(snapshot(nothing, no_match)),
             no_match,
         })
+    }
+
+    /// Of what the settings of registries were read when the engine was made; `None` where there are none.
+    pub fn registries(&self) -> Option<Fingerprint> {
+        self.registries
+    }
+
+    /// Asks registries as these settings say from now on.
+    ///
+    /// # Errors
+    /// No client can be made of them; what was in force stays.
+    pub fn replace_registries(&self, hosts: RegistryHosts) -> anyhow::Result<()> {
+        self.registry
+            .replace_hosts(hosts)
+            .context("cannot set up the registry client")
     }
 
     /// The judge.
@@ -87,10 +127,11 @@ impl Engine {
     /// # Errors
     /// The policies together are too large for one automaton; what was in force stays.
     pub fn replace(&self, documents: &Documents) -> anyhow::Result<Vec<Broken>> {
+        let referents = referents(documents, &self.namespace);
         let compiled: Vec<CompiledPolicy> = documents
             .policies
             .iter()
-            .map(|policy| compile(&policy.value, &Referents::default()))
+            .map(|policy| compile(&policy.value, &referents))
             .collect();
         let broken = compiled.iter().filter_map(broken).collect();
         let set = PolicySet::new(compiled).context("too many globs in all policies together")?;
@@ -103,6 +144,24 @@ impl Engine {
         self.credentials.replace(secrets);
         self.snapshot.store(Arc::new(snapshot(set, self.no_match)));
         Ok(broken)
+    }
+}
+
+/// What policies may refer to: the Secrets of our own namespace, which is also that of Secrets which name none.
+fn referents(documents: &Documents, namespace: &str) -> Referents {
+    let is_ours = |secret: &&Secret| {
+        let named = secret.metadata.namespace.as_deref();
+        named.unwrap_or(namespace) == namespace
+    };
+    let secrets = documents.secrets.iter().map(|secret| &secret.value);
+    let secrets = secrets.filter(is_ours).filter_map(|secret| {
+        let data = secret.data.iter().flatten();
+        let data = data.map(|(key, bytes)| (key.clone(), bytes.0.clone()));
+        Some((secret.metadata.name.clone()?, data.collect()))
+    });
+    Referents {
+        secrets: secrets.collect(),
+        ..Referents::default()
     }
 }
 

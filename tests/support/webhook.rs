@@ -119,6 +119,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             no_match_policy: NoMatch::Deny,
             insecure_registry: Vec::new(),
             registry_ca: None,
+            registries: None,
         },
         listen: loopback,
         admin_listen: loopback,
