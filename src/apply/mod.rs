@@ -39,7 +39,11 @@ pub struct Finding {
 ///
 /// Findings come refusals first, then warnings, each merged and sorted as [`Problem::merged`] does.
 pub fn check_policy(policy: &api::ClusterImagePolicy, namespace: &str) -> Vec<Finding> {
-    let problems = compile(policy, &Referents::default()).body.err().unwrap_or_default();
+    let mut problems = compile(policy, &Referents::default())
+        .body
+        .err()
+        .unwrap_or_default();
+    problems.retain(|problem| !problem.is_dangling());
     let (not_supported, mut wrong): (Vec<_>, Vec<_>) =
         problems.into_iter().partition(Problem::is_not_supported);
     wrong.extend(foreign_secrets(policy, namespace));

@@ -6,6 +6,7 @@ use super::authority::{
     AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted,
 };
 use super::problem::Problem;
+use super::pull_secret;
 use super::referents::Referents;
 use super::select::{self, ObjectFacts, Selector};
 use super::shape::{self, Level};
@@ -41,13 +42,13 @@ pub struct Policy {
 }
 
 /// Compiles one policy. Never fails: what is wrong with it becomes its [`CompiledPolicy::body`].
-pub fn compile(policy: &api::ClusterImagePolicy, _referents: &Referents) -> CompiledPolicy {
+pub fn compile(policy: &api::ClusterImagePolicy, referents: &Referents) -> CompiledPolicy {
     let mut problems = Vec::new();
     let spec = &policy.spec;
     let globs = globs(&spec.images, &mut problems);
     let mode = mode(&spec.mode, &mut problems);
     let selectors = selectors(&spec.matches, &mut problems);
-    let authorities = authorities(&spec.authorities, &mut problems);
+    let authorities = authorities(&spec.authorities, referents, &mut problems);
     let program = spec
         .policy
         .as_ref()
@@ -172,7 +173,11 @@ fn selectors(matches: &[api::MatchResource], problems: &mut Vec<Problem>) -> Vec
 }
 
 /// The authorities that are well-formed and that this version can ask; for each of the others there is a problem.
-fn authorities(written: &[api::Authority], problems: &mut Vec<Problem>) -> Vec<Authority> {
+fn authorities(
+    written: &[api::Authority],
+    referents: &Referents,
+    problems: &mut Vec<Problem>,
+) -> Vec<Authority> {
     let compiled = written.iter().enumerate().map(|(index, authority)| {
         let path = format!("spec.authorities[{index}]");
         let wrong = shape::authority(authority, &path);
@@ -180,7 +185,7 @@ fn authorities(written: &[api::Authority], problems: &mut Vec<Problem>) -> Vec<A
             problems.extend(wrong);
             return None;
         }
-        let kind = authority_kind(authority, &path, problems)?;
+        let kind = authority_kind(authority, &path, referents, problems)?;
         let name = if authority.name.is_empty() {
             format!("authority-{index}")
         } else {
@@ -198,10 +203,11 @@ fn authorities(written: &[api::Authority], problems: &mut Vec<Problem>) -> Vec<A
 fn authority_kind(
     authority: &api::Authority,
     path: &str,
+    referents: &Referents,
     problems: &mut Vec<Problem>,
 ) -> Option<AuthorityKind> {
     if let Some(key) = &authority.key {
-        return signed_by_key(authority, key, path, problems).map(AuthorityKind::Signed);
+        return signed_by_key(authority, key, path, referents, problems).map(AuthorityKind::Signed);
     }
     match &authority.static_ {
         Some(fixed) if fixed.action == "pass" => Some(AuthorityKind::Static(StaticAction::Pass)),
@@ -222,10 +228,11 @@ fn signed_by_key(
     authority: &api::Authority,
     key: &api::KeyRef,
     path: &str,
+    referents: &Referents,
     problems: &mut Vec<Problem>,
 ) -> Option<SignedBy> {
     not_yet(authority, path, problems);
-    let place = place(&authority.sources, path, problems);
+    let place = place(&authority.sources, path, referents, problems);
     let wanted = wanted(&authority.attestations, path, problems);
     let key = public_key(key, &format!("{path}.key"), problems);
     Some(SignedBy {
@@ -302,32 +309,35 @@ fn inline_key(key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Opt
     None
 }
 
-fn place(sources: &[api::Source], path: &str, problems: &mut Vec<Problem>) -> Option<Place> {
+fn place(
+    sources: &[api::Source],
+    path: &str,
+    referents: &Referents,
+    problems: &mut Vec<Problem>,
+) -> Option<Place> {
     let Some(source) = sources.first() else {
         return Some(Place::default());
     };
-    if !source.signature_pull_secrets.is_empty() {
-        problems.push(Problem::not_supported(
-            format!("{path}.source[0].signaturePullSecrets"),
-            "with other pull secrets, a signature",
-        ));
-    }
+    let path = format!("{path}.source[0]");
+    let pull_secrets = pull_secret::of_source(source, &path, referents, problems);
     let tag_prefix = source.tag_prefix.clone().unwrap_or_default();
     if source.oci.is_empty() {
         return Some(Place {
             repository: None,
             tag_prefix,
+            pull_secrets,
         });
     }
     match Repository::parse(&source.oci) {
         Ok(repository) => Some(Place {
             repository: Some(repository),
             tag_prefix,
+            pull_secrets,
         }),
         Err(error) => {
             problems.push(Problem::invalid(
                 &source.oci,
-                format!("{path}.source[0].oci"),
+                format!("{path}.oci"),
                 error.to_string(),
             ));
             None

@@ -14,6 +14,9 @@ pub struct Problem {
     fields: Vec<String>,
 }
 
+/// The message of everything that is referred to and is not there.
+const DANGLING: &str = "not found";
+
 /// The message of everything that this version does not implement.
 const NOT_SUPPORTED: &str = "not supported yet by this version";
 
@@ -72,6 +75,14 @@ impl Problem {
         Self::new(NOT_SUPPORTED, field, details)
     }
 
+    /// Something that is referred to and is not there: a Secret of our namespace, for example.
+    pub fn dangling(kind: &str, name: &str, field: impl Into<String>) -> Self {
+        let details = format!(
+            "{kind} {name} is not in the controller's namespace: create it there; until then images that the policy matches are denied"
+        );
+        Self::new(DANGLING, field, details)
+    }
+
     fn about(message: &str, fields: impl IntoIterator<Item = String>) -> Self {
         let mut fields: Vec<String> = fields.into_iter().collect();
         fields.sort();
@@ -100,6 +111,11 @@ impl Problem {
     /// Whether the policy is well-formed as far as this goes, and only asks for what this version does not implement.
     pub fn is_not_supported(&self) -> bool {
         self.message == NOT_SUPPORTED
+    }
+
+    /// Whether it says that something else is missing, which may come yet.
+    pub fn is_dangling(&self) -> bool {
+        self.message == DANGLING
     }
 
     /// As policy-controller lists problems: entries that say the same are one, with their fields sorted and named once; entries are
