@@ -12,6 +12,8 @@
 
 mod support;
 
+#[path = "registries/helpers.rs"]
+mod helpers;
 #[path = "registries/proxies.rs"]
 mod proxies;
 #[path = "registries/proxy.rs"]

@@ -79,11 +79,11 @@ pub(super) struct Fetched {
 
 /// What came of a candidate's turn.
 enum Outcome {
-    Found(Fetched),
-    /// There is none, says the registry, to somebody whom it knows or to anybody.
-    Absent {
-        known: bool,
-    },
+    /// This, for somebody who showed who he is or for anybody.
+    Found { fetched: Fetched, known: bool },
+    /// There is none, says the registry, to the one or to the other.
+    Absent { known: bool },
+    /// The registry, or its token service, wants somebody else.
     Denied(String),
 }
 
@@ -180,9 +180,11 @@ impl Asking {
                 host.hold(candidate.id(), *retry_after);
             }
             match tried? {
-                Outcome::Found(found) => {
-                    self.authorizer.was_good(candidate, repository).await;
-                    return Ok(Some(found));
+                Outcome::Found { fetched, known } => {
+                    if known {
+                        self.authorizer.was_good(candidate, repository).await;
+                    }
+                    return Ok(Some(fetched));
                 }
                 Outcome::Absent { .. } if candidate.is_good() => return Ok(None),
                 Outcome::Absent { known: true } => absent = true,
@@ -217,7 +219,10 @@ impl Asking {
             Tried::Denied(detail) => Ok(Outcome::Denied(detail)),
             Tried::Answered { answer, known } => {
                 let found = self.conclude(ask, *answer, until).await?;
-                Ok(found.map_or(Outcome::Absent { known }, Outcome::Found))
+                Ok(match found {
+                    Some(fetched) => Outcome::Found { fetched, known },
+                    None => Outcome::Absent { known },
+                })
             }
         }
     }

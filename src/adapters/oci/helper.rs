@@ -263,8 +263,9 @@ mod tests {
         Helpers::new(named.collect(), store.map(str::to_owned))
     }
 
+    /// T-38.
     #[test]
-    fn a_helper_is_a_name_and_not_a_path() {
+    fn t38_a_helper_is_a_name_and_not_a_path() {
         let found = helpers(
             &[("a.example.com", "../../bin/sh"), ("b.example.com", "")],
             Some("/bin/sh"),

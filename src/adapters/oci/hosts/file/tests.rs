@@ -197,6 +197,40 @@ fn a_file_of_another_shape_is_told_with_its_place() {
     insta::assert_snapshot!(told.join("\n"));
 }
 
+/// T-38: a repository's name is written behind that of a mirror, and leads nowhere else.
+#[test]
+fn t38_no_path_leads_out_of_a_mirror() {
+    for mirror in [
+        "m.example.com/..",
+        "m.example.com/a/../b",
+        "m.example.com/%2e%2e",
+        "m.example.com/a?b",
+        "m.example.com//a",
+    ] {
+        let desk = Desk::new(&format!(
+            "registries: [{{host: a.example.com, mirrors: [{{host: \"{mirror}\"}}]}}]"
+        ));
+        assert_eq!(desk.problems().len(), 1, "{mirror}");
+    }
+    let mirror = Mirror {
+        host: "m.example.com".to_owned(),
+        prefix: "hub".to_owned(),
+        authoritative: false,
+        digest_only: false,
+    };
+    let of = |name: &str| {
+        mirror
+            .of(&Repository::parse(name).unwrap())
+            .map(|found| found.to_string())
+    };
+    assert_eq!(
+        of("nginx").as_deref(),
+        Some("m.example.com/hub/library/nginx")
+    );
+    // Too long together, where it is not too long alone.
+    assert_eq!(of(&format!("a.example.com/{}", "a".repeat(253))), None);
+}
+
 #[test]
 fn a_file_that_is_not_there_is_told() {
     let error = load_registries(Path::new("/nonexistent/registries.yaml")).unwrap_err();
