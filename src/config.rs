@@ -58,6 +58,10 @@ pub struct JudgeArgs {
     /// A file with custom resources that run images, and where they name them (docs/kinds.md); read at start
     #[arg(long, value_name = "FILE", env = "VOUCHSAFE_KINDS")]
     pub kinds: Option<PathBuf>,
+
+    /// What is different about single registries: certificates, mirrors, proxy, credentials (docs/registries.md)
+    #[arg(long, value_name = "FILE", env = "VOUCHSAFE_REGISTRIES")]
+    pub registries: Option<PathBuf>,
 }
 
 /// `--tags`.

@@ -18,10 +18,10 @@ use crate::decide::evaluation_reason;
 use crate::explain::{self, Style, printable_line};
 use crate::limits::Limits;
 use crate::policy::{AttestationRule, AuthorityKind, CompiledPolicy, Wanted};
-use crate::predicate_policy::{Budget, Decision, EvalError, Program};
+use crate::predicate_policy::{Budget, Decision, EvalError};
 use crate::statement::Statement;
 use crate::verdict::{Judgement, NoMatchPolicy, Reason, ReviewVerdict};
-use crate::workload::{KINDS, Kind, Operation, Request};
+use crate::workload::{Kinds, Operation, Request};
 
 /// The time that one case has. Nothing is waited for but files and policies, which have bounds of their own.
 const TIME: Duration = Duration::from_secs(30);
@@ -170,8 +170,9 @@ async fn image(engine: &Engine, subject: &ImageSubject) -> anyhow::Result<Review
 fn request(object: &Object, image: &str) -> anyhow::Result<Request> {
     let api_version = object.api_version.as_str();
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let Some(kind) = Kind::find(group, &object.kind) else {
-        let known: Vec<&str> = KINDS.iter().map(|kind| kind.kind).collect();
+    let kinds = Kinds::built_in();
+    let Some(kind) = kinds.find(group, &object.kind) else {
+        let known: Vec<&str> = kinds.iter().map(|kind| kind.kind.as_str()).collect();
         bail!(
             "object: {} of {api_version} runs no images; kinds that do are {}",
             object.kind,
@@ -179,11 +180,7 @@ fn request(object: &Object, image: &str) -> anyhow::Result<Request> {
         );
     };
     let pod_spec = json!({"containers": [{"name": "case", "image": image}]});
-    let nested = kind
-        .pod_spec
-        .iter()
-        .rev()
-        .fold(pod_spec, |inner, key| json!({ *key: inner }));
+    let nested = kind.around(pod_spec).unwrap_or_default();
     let mut whole = json!({
         "apiVersion": api_version,
         "kind": object.kind,
@@ -317,8 +314,8 @@ fn rules(policies: &[Arc<CompiledPolicy>]) -> impl Iterator<Item = (String, &Att
 fn of_input(policies: &[Arc<CompiledPolicy>], input: &str) -> anyhow::Result<Vec<Answer>> {
     serde_json::from_str::<serde::de::IgnoredAny>(input).context("input is not JSON")?;
     let programs = policies.iter().filter_map(|policy| {
-        let program: &Arc<Program> = policy.body.as_ref().ok()?.program.as_ref()?;
-        Some((format!("policy {}", policy.name), program))
+        let whole = policy.body.as_ref().ok()?.program.as_ref()?;
+        Some((format!("policy {}", policy.name), &whole.program))
     });
     let answers: Vec<Answer> = programs
         .map(|(about, program)| Answer {

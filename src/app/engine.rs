@@ -18,6 +18,7 @@ use crate::adapters::oci::{
 };
 use crate::adapters::recording::{Recorder, Replay};
 use crate::adapters::remote_policies::{RemoteCounts, RemotePolicies};
+use crate::apply::DEFAULT_NAMESPACE;
 use crate::config::JudgeArgs;
 use crate::decide::{Judge, Snapshot, TagMode};
 use crate::gather::{Credentials, Gatherer, Registry};
@@ -147,6 +148,14 @@ impl Engine {
             in_force: Mutex::default(),
             wanted: Notify::new(),
         })
+    }
+
+    /// From now on what was fetched for a policy is used this long after it could last be fetched.
+    pub fn keeping(mut self, max_stale: Duration) -> Self {
+        if let Some(network) = &mut self.network {
+            network.remote.keep_for(max_stale);
+        }
+        self
     }
 
     /// Of what the settings of registries were read when the engine was made; `None` where there are none.
@@ -338,7 +347,7 @@ impl Network {
         Ok(Self {
             registry: OciRegistry::new(&oci).context("cannot set up the registry client")?,
             registries,
-            remote: RemotePolicies::new(web, Duration::from_secs(args.max_stale)),
+            remote: RemotePolicies::new(web),
         })
     }
 }

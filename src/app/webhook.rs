@@ -17,6 +17,7 @@ use super::policies::PolicyReviewer;
 use crate::adapters::certs::{self, CertificateFiles, ServingCertificate};
 use crate::adapters::files;
 use crate::adapters::metrics::Metrics;
+use crate::adapters::oci::{RegistriesError, RegistryHosts, watch_registries};
 use crate::config::JudgeArgs;
 use crate::decide::Snapshot;
 use crate::explain::{self, Answer, Context, Enforcement, Tags};
@@ -135,6 +136,12 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         refresh_stop.run_until_cancelled(refreshing).await;
         "the refresh of what policies refer to"
     });
+    if let Some(watching) = reload_registries(&settings, &engine, stop.clone()) {
+        tasks.spawn(async move {
+            watching.await;
+            "the watch on the settings of registries"
+        });
+    }
     let exposition = Arc::clone(&metrics);
     let admin_router = admin::router(readiness.clone(), Arc::new(move || exposition.encode()));
     let connections = settings.limits.in_flight.connections;
@@ -260,6 +267,35 @@ fn reload(
         stop,
         on_change,
     )
+}
+
+/// Keeps the settings of registries as their file has them. What cannot be used changes nothing.
+fn reload_registries(
+    settings: &WebhookSettings,
+    engine: &Arc<Engine>,
+    stop: CancellationToken,
+) -> Option<impl Future<Output = ()> + use<>> {
+    let (path, loaded) = (settings.judge.registries.clone()?, engine.registries()?);
+    let engine = Arc::clone(engine);
+    let on_change = move |hosts: Result<RegistryHosts, RegistriesError>| {
+        let replaced = hosts.map_err(anyhow::Error::from).and_then(|hosts| {
+            let registries = hosts.len();
+            engine.replace_registries(hosts).map(|()| registries)
+        });
+        match replaced {
+            Ok(registries) => tracing::info!(registries, "settings of registries reloaded"),
+            Err(error) => {
+                tracing::error!(error = %format!("{error:#}"), "settings of registries cannot be used; the last good ones stay in force");
+            }
+        }
+    };
+    Some(watch_registries(
+        path,
+        loaded,
+        settings.policies_interval,
+        stop,
+        on_change,
+    ))
 }
 
 /// Keeps what policies refer to outside of any file fresh: looks at once where something new is referred to, and else every few

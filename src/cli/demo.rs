@@ -211,6 +211,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             registry_ca: None,
             tags: Tags::default(),
             kinds: None,
+            registries: None,
         },
         listen: free_port,
         admin_listen: free_port,

@@ -5,6 +5,7 @@
 
 mod attestations;
 mod evidence;
+mod pull_secrets;
 mod signatures;
 
 use std::sync::Arc;
@@ -174,6 +175,23 @@ async fn signed_by(
     scope: &Scope<'_>,
     thoroughness: Thoroughness,
 ) -> (Answer, Vec<Arc<str>>) {
+    let own = match pull_secrets::access(&signed.place, &scope.access) {
+        Ok(access) => access,
+        Err(problem) => {
+            let cause = Cause::PolicyInvalid {
+                problems: vec![problem],
+            };
+            let reason = Reason::PolicyInvalid;
+            return (Answer::Unknown { reason, cause }, Vec::new());
+        }
+    };
+    let scope = &Scope {
+        snapshot: scope.snapshot,
+        object: scope.object,
+        request: scope.request,
+        access: own.unwrap_or_else(|| scope.access.clone()),
+        demands_digest: scope.demands_digest,
+    };
     let answer = match &signed.wanted {
         Wanted::Signature => signatures::judge(judge, signed, image, scope, thoroughness)
             .await

@@ -96,9 +96,14 @@ pub struct ReferrersPage {
     pub from: Option<PageToken>,
 }
 
-/// Where a list goes on: the query of its next page, as the registry wrote it. It never names another host or path.
+/// Where a list goes on. It never names another path than that of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageToken(pub String);
+pub struct PageToken {
+    /// The query of the next page, as the registry wrote it.
+    pub query: String,
+    /// The repository whose list it is: that of the image, or the one of a mirror that answered in its place.
+    pub listed_by: Repository,
+}
 
 /// A page of a list of referrers, as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]

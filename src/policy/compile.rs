@@ -7,6 +7,7 @@ use super::authority::{
 };
 use super::problem::Problem;
 use super::program::{self, WholeProgram};
+use super::pull_secret;
 use super::referents::Referents;
 use super::select::{self, ObjectFacts, Selector};
 use super::shape;
@@ -241,7 +242,7 @@ fn signed_by_key(
     problems: &mut Vec<Problem>,
 ) -> Option<SignedBy> {
     not_yet(authority, path, problems);
-    let place = place(&authority.sources, path, problems);
+    let place = place(&authority.sources, path, referents, problems);
     let wanted = wanted(&authority.attestations, path, referents, problems);
     let key = public_key(key, &format!("{path}.key"), problems);
     Some(SignedBy {
@@ -318,32 +319,35 @@ fn inline_key(key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Opt
     None
 }
 
-fn place(sources: &[api::Source], path: &str, problems: &mut Vec<Problem>) -> Option<Place> {
+fn place(
+    sources: &[api::Source],
+    path: &str,
+    referents: &Referents,
+    problems: &mut Vec<Problem>,
+) -> Option<Place> {
     let Some(source) = sources.first() else {
         return Some(Place::default());
     };
-    if !source.signature_pull_secrets.is_empty() {
-        problems.push(Problem::not_supported(
-            format!("{path}.source[0].signaturePullSecrets"),
-            "with other pull secrets, a signature",
-        ));
-    }
+    let path = format!("{path}.source[0]");
+    let pull_secrets = pull_secret::of_source(source, &path, referents, problems);
     let tag_prefix = source.tag_prefix.clone().unwrap_or_default();
     if source.oci.is_empty() {
         return Some(Place {
             repository: None,
             tag_prefix,
+            pull_secrets,
         });
     }
     match Repository::parse(&source.oci) {
         Ok(repository) => Some(Place {
             repository: Some(repository),
             tag_prefix,
+            pull_secrets,
         }),
         Err(error) => {
             problems.push(Problem::invalid(
                 &source.oci,
-                format!("{path}.source[0].oci"),
+                format!("{path}.oci"),
                 error.to_string(),
             ));
             None

@@ -150,3 +150,54 @@ fn a_tag_match_that_could_admit_must_be_confirmed_and_one_that_demands_proof_nee
         [false]
     );
 }
+
+/// A policy whose source names this Secret, against these Secrets of our namespace.
+fn with_pull_secret(secrets: &[(&str, &str)]) -> Result<Policy, Vec<Problem>> {
+    let held = secrets
+        .iter()
+        .map(|(key, json)| ((*key).to_owned(), json.as_bytes().to_vec()));
+    let referents = Referents {
+        secrets: [("regcred".to_owned(), held.collect())].into(),
+        ..Referents::default()
+    };
+    let spec = by_key(
+        json!({"source": [{"oci": "ghcr.io/a/b", "signaturePullSecrets": [{"name": "regcred"}]}]}),
+    );
+    let document = json!({
+        "apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "p"}, "spec": spec,
+    });
+    let policy = api::decode_cluster_image_policy(document).expect("a well-formed policy");
+    assert!(
+        compile(&policy, &Referents::default()).body.is_err(),
+        "a Secret that is not there is a problem"
+    );
+    compile(&policy, &referents).body
+}
+
+#[test]
+fn a_source_carries_the_pull_secrets_that_it_names_in_either_form() {
+    for (key, form) in [
+        (".dockerconfigjson", PullSecretForm::DockerConfigJson),
+        (".dockercfg", PullSecretForm::DockerCfg),
+    ] {
+        let policy = with_pull_secret(&[(key, "{}")]).expect("it compiles");
+        let AuthorityKind::Signed(signed) = &policy.authorities[0].kind else {
+            panic!("a key authority")
+        };
+        let found = &signed.place.pull_secrets;
+        assert_eq!((found.len(), found[0].form), (1, form));
+    }
+}
+
+#[test]
+fn a_secret_that_is_no_pull_secret_is_a_problem_and_its_content_is_not_shown() {
+    for held in [("password", "hunter2"), (".dockerconfigjson", "hunter2")] {
+        let problems = with_pull_secret(&[held]).expect_err("a problem");
+        let text = problems[0].to_string();
+        assert!(
+            text.contains("spec.authorities[0].source[0].signaturePullSecrets[0].name"),
+            "{text}"
+        );
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}

@@ -135,6 +135,12 @@ impl Default for Kinds {
 // === impl Kind ===
 
 impl Kind {
+    /// What an object of this kind has beside its metadata, with this Pod spec; `None` where it has none.
+    pub fn around(&self, pod_spec: serde_json::Value) -> Option<serde_json::Value> {
+        let pattern = self.pod_specs.first()?;
+        Some(pattern.holding(pod_spec))
+    }
+
     /// Whether it is what a node runs, and not a template from which that is made.
     pub fn is_pod(&self) -> bool {
         self.group.is_empty() && self.kind == "Pod"

@@ -85,6 +85,14 @@ impl Pattern {
             })
     }
 
+    /// An object that holds nothing but this value, at the place that it describes. A list has one item.
+    pub(super) fn holding(&self, value: Value) -> Value {
+        self.0.iter().rev().fold(value, |inner, step| match step {
+            Step::Key(key) => Value::Object([(key.clone(), inner)].into_iter().collect()),
+            Step::Each => Value::Array(vec![inner]),
+        })
+    }
+
     /// Every value that is there, in the order of the object.
     pub(super) fn find<'a>(&self, object: &'a Value) -> Result<Vec<(Place, &'a Value)>, OtherType> {
         let mut found = vec![(Place::default(), object)];

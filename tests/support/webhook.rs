@@ -171,6 +171,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             registry_ca: None,
             tags: Tags::default(),
             kinds: None,
+            registries: None,
         },
         listen: loopback,
         admin_listen: loopback,

@@ -165,7 +165,7 @@ impl Replay {
         };
         let index = match &page.from {
             None => 0,
-            Some(PageToken(number)) => number.parse().unwrap_or(usize::MAX),
+            Some(PageToken { query, .. }) => query.parse().unwrap_or(usize::MAX),
         };
         let Some(found) = list.pages.get(index) else {
             return Err(self.unanswered(
@@ -179,7 +179,10 @@ impl Replay {
         Ok(Some(FetchedReferrers {
             bytes: self.read(repository, &found.digest, limit, &what).await?,
             filtered: found.filtered,
-            next: goes_on.then(|| PageToken(following.to_string())),
+            next: goes_on.then(|| PageToken {
+                query: following.to_string(),
+                listed_by: repository.clone(),
+            }),
         }))
     }
 

@@ -93,7 +93,7 @@ impl Registry for Script {
             Ok(found.map(|(text, token)| FetchedReferrers {
                 bytes: Bytes::from_static(text.as_bytes()),
                 filtered: false,
-                next: token.map(|token| PageToken(token.to_owned())),
+                next: token.map(token_of),
             }))
         })
     }
@@ -111,6 +111,14 @@ fn access() -> Access {
     Access {
         keychain: Arc::new(Keychain::anonymous()),
         deadline: Instant::now() + Duration::from_secs(10),
+        dry_run: false,
+    }
+}
+
+fn token_of(query: &str) -> PageToken {
+    PageToken {
+        query: query.to_owned(),
+        listed_by: repository(),
     }
 }
 
@@ -118,7 +126,7 @@ fn page(from: Option<&str>) -> ReferrersPage {
     ReferrersPage {
         subject: Digest::sha256_of(b"image"),
         artifact_type: None,
-        from: from.map(|token| PageToken(token.to_owned())),
+        from: from.map(token_of),
     }
 }
 
@@ -219,7 +227,7 @@ async fn pages_are_told_again_in_their_order_and_without_the_registrys_tokens() 
             .unwrap();
         told.push(found.bytes);
         asked.from = found.next;
-        let Some(PageToken(token)) = &asked.from else {
+        let Some(PageToken { query: token, .. }) = &asked.from else {
             break;
         };
         assert!(!token.contains("secret"));
