@@ -134,7 +134,7 @@ impl Judge {
         let asker = Asker {
             object: Some(&object),
             pull: PullScope::of(kind, &request.object, &request.namespace),
-            demands_digest: snapshot.tags.demands_digest(kind),
+            demands_digest: snapshot.tags.demands_digest(kind, &request.object),
             dry_run: request.dry_run,
         };
         self.all(group(uses), snapshot, asker, deadline).await
