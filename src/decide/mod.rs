@@ -140,7 +140,7 @@ impl Judge {
             object: Some(&object),
             request: Some(request),
             pull: PullScope::of(kind, &request.object, &request.namespace),
-            demands_digest: snapshot.tags.demands_digest(kind),
+            demands_digest: snapshot.tags.demands_digest(kind, &request.object),
             dry_run: request.dry_run,
         };
         self.all(group(uses), snapshot, asker, deadline).await

@@ -29,7 +29,7 @@ impl Judge {
     /// Decides what is pinned in one admission request.
     pub async fn pin(&self, request: &Request, snapshot: &Snapshot, deadline: Instant) -> Pinning {
         let kind = snapshot.kinds.find(&request.group, &request.kind);
-        let Some(kind) = kind.filter(|kind| snapshot.tags.pins(kind)) else {
+        let Some(kind) = kind.filter(|kind| snapshot.tags.pins(kind, &request.object)) else {
             return Pinning::default();
         };
         // What cannot be read has nothing that could be pinned; `/validate` denies it.

@@ -1,5 +1,7 @@
 //! What is done about tags: a tag names other bytes tomorrow, and what is judged must be what runs.
 
+use serde_json::Value;
+
 use crate::workload::Kind;
 
 /// `--tags`.
@@ -18,22 +20,22 @@ pub enum TagMode {
 }
 
 impl TagMode {
-    /// Whether `/mutate` pins objects of this kind.
-    pub(super) fn pins(self, kind: &Kind) -> bool {
+    /// Whether `/mutate` pins this object.
+    ///
+    /// What a controller made of another object is never rewritten but for Pods: a Deployment that does not find its template in its
+    /// `ReplicaSet` again makes another one, without end. The Pods that come of it are pinned.
+    pub(super) fn pins(self, kind: &Kind, object: &Value) -> bool {
         match self {
             Self::Resolve | Self::Require => false,
             Self::Pin => kind.is_pod(),
-            Self::PinAll => true,
+            Self::PinAll => kind.is_pod() || !is_made_by_a_controller(object),
         }
     }
 
-    /// Whether an image must have its digest when `/validate` sees it in an object of this kind.
-    pub(super) fn demands_digest(self, kind: &Kind) -> bool {
-        match self {
-            Self::Resolve => false,
-            Self::Pin => kind.is_pod(),
-            Self::PinAll | Self::Require => true,
-        }
+    /// Whether an image must have its digest when `/validate` sees it in this object: where it could have been pinned, and where tags
+    /// are refused.
+    pub(super) fn demands_digest(self, kind: &Kind, object: &Value) -> bool {
+        self == Self::Require || self.pins(kind, object)
     }
 
     /// What is in the way where such an image has none although its tag can be resolved.
@@ -50,4 +52,11 @@ impl TagMode {
     pub fn may_move(self) -> bool {
         self == Self::Resolve
     }
+}
+
+/// Whether an object says so. Whoever lies about it keeps a tag in a template, and its Pods are pinned all the same (T-65).
+fn is_made_by_a_controller(object: &Value) -> bool {
+    let owners = object.pointer("/metadata/ownerReferences");
+    let mut owners = owners.and_then(Value::as_array).into_iter().flatten();
+    owners.any(|owner| owner.get("controller") == Some(&Value::Bool(true)))
 }

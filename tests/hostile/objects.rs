@@ -317,6 +317,21 @@ async fn an_index_is_judged_by_its_own_digest_whatever_is_in_it() {
     webhook.judge(&member.pinned()).await.denied("unsigned");
 }
 
+/// T-75: whatever version of its API an object is written in, it is the same kind.
+#[rstest]
+#[case::older("v1beta1")]
+#[case::newer("v7")]
+#[tokio::test]
+async fn every_version_of_a_kind_is_judged(#[case] version: &str) {
+    let stage = Stage::new().await;
+    let bad = stage.image("t/bad").pinned();
+    let webhook = stage.wants_signature().await;
+    let template = json!({"spec": {"containers": [{"name": "a", "image": bad}]}});
+    let spec = json!({"jobTemplate": {"spec": {"template": template}}});
+    let review = Review::create("batch", version, "CronJob", spec);
+    webhook.review(&review).await.denied("unsigned");
+}
+
 /// T-76: a rehearsal leaves no absence behind. What is signed after it is admitted at once.
 #[tokio::test]
 async fn a_rehearsal_leaves_nothing_behind() {

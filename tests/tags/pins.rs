@@ -119,6 +119,33 @@ async fn templates_are_pinned_where_they_are(
     answered.admitted("satisfied");
 }
 
+/// A Deployment whose `ReplicaSet` was rewritten would not know it again, and make one after the other.
+#[tokio::test]
+async fn what_a_controller_made_is_not_rewritten_and_its_pods_are() {
+    let stage = Stage::new().await;
+    let webhook = stage.webhook(Tags::PinAll).await;
+    let made = |review: Review, controller: bool| {
+        let owner = json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": "a", "uid": "1", "controller": controller}]);
+        review.set("/metadata/ownerReferences", owner)
+    };
+    let set = |name: &str| {
+        let container = json!({"name": "a", "image": format!("{}:v1", stage.name(name))});
+        let spec = json!({"template": {"spec": {"containers": [container]}}});
+        Review::create("apps", "v1", "ReplicaSet", spec)
+    };
+    let (mutated, answered) = webhook.admit(&made(set("app"), true)).await;
+    assert!(mutated.patch.is_empty(), "{}", mutated.patch);
+    answered.admitted("satisfied");
+    let (_, answered) = webhook.admit(&made(set("bare"), true)).await;
+    answered.denied("unsigned");
+    // An owner that does not control it compares nothing with it.
+    let (mutated, _) = webhook.admit(&made(set("app"), false)).await;
+    assert!(!mutated.patch.is_empty());
+    let pod = Review::of(&[&format!("{}:v1", stage.name("app"))]);
+    let (mutated, _) = webhook.admit(&made(pod, true)).await;
+    assert!(!mutated.patch.is_empty());
+}
+
 /// What changes nothing that runs is not pinned either: pinning a running Pod would restart it.
 #[rstest]
 #[case::label_edit(|r: Review| r.set("/metadata/labels", json!({"a": "b"})))]
