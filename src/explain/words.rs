@@ -11,7 +11,7 @@ use crate::verdict::{
     AuthorityVerdict, Cause, Class, EvidenceSummary, ImageVerdict, Judgement, Outcome,
     PolicyVerdict, Reason, RejectedEvidence,
 };
-use crate::verify::{Rejection, Signer};
+use crate::verify::{Holder, Identities, Rejection, Signer};
 
 /// The longest sentence about one authority or policy, in bytes.
 pub(super) const SENTENCE: usize = 480;
@@ -19,6 +19,9 @@ pub(super) const SENTENCE: usize = 480;
 const SAID: usize = 360;
 /// The longest single thing that somebody else chose, inside a sentence, in bytes.
 const QUOTED: usize = 200;
+
+/// The longest sentence about one rejected piece, in bytes: two identities must fit.
+const REJECTION: usize = 440;
 
 /// Whether the phrases that stand for *unsigned* may be used.
 ///
@@ -269,6 +272,14 @@ fn rejection(rejection: &Rejection) -> String {
         Rejection::WrongKey { wanted } => {
             format!("by another key (the policy has {})", wanted.short())
         }
+        Rejection::NoCertificate => "by a key, and the policy asks for a certificate".to_owned(),
+        Rejection::OtherKey => "the signature is not by the holder of its certificate".to_owned(),
+        Rejection::InvalidCertificate { detail } => detail.clone(),
+        Rejection::OtherIdentity { found, wanted } => other_identity(found, wanted),
+        Rejection::NotLogged { detail } => {
+            format!("signature not found in transparency log: {detail}")
+        }
+        Rejection::NoTimestamp { detail } | Rejection::Unverifiable { detail } => detail.clone(),
         Rejection::PayloadType { found } => {
             format!(
                 "invalid payloadType {}, expected application/vnd.in-toto+json",
@@ -300,7 +311,26 @@ fn rejection(rejection: &Rejection) -> String {
             )
         }
     };
-    line(&text, QUOTED + 80)
+    line(&text, REJECTION)
+}
+
+/// What was found, and what was wanted. The phrase is policy-controller's.
+fn other_identity(found: &Holder, wanted: &Identities) -> String {
+    let mut wanted: Vec<String> = wanted
+        .iter()
+        .map(|identity| line(&identity.to_string(), QUOTED))
+        .collect();
+    let others = wanted.len().saturating_sub(1);
+    wanted.truncate(1);
+    if others > 0 {
+        wanted.push(format!("{others} more"));
+    }
+    format!(
+        "none of the expected identities matched what was in the certificate, got subjects [{}] with issuer {}; wanted {}",
+        line(&found.subjects(), QUOTED),
+        line(found.issuer(), 80),
+        wanted.join(" or ")
+    )
 }
 
 /// By whom an authority is satisfied.
@@ -321,8 +351,11 @@ fn vouched(evidence: &EvidenceSummary) -> String {
         .predicate_type
         .as_ref()
         .map_or("signed".to_owned(), |t| format!("attested {}", line(t, 80)));
+    let when = evidence.time.map_or_else(String::new, |time| {
+        format!(" at {}", time.strftime("%Y-%m-%d %H:%M UTC"))
+    });
     format!(
-        "{what} by {} ({} {})",
+        "{what} by {}{when} ({} {})",
         signer(&evidence.signer),
         evidence.format,
         evidence.digest.short()
@@ -332,6 +365,11 @@ fn vouched(evidence: &EvidenceSummary) -> String {
 fn signer(signer: &Signer) -> String {
     match signer {
         Signer::Key(key) => format!("key {}", key.short()),
+        Signer::Identity(holder) => format!(
+            "{}, issuer {}",
+            line(holder.subject(), QUOTED),
+            line(holder.issuer(), 80)
+        ),
     }
 }
 

@@ -15,6 +15,7 @@ mod referents;
 mod select;
 mod set;
 mod shape;
+mod trust;
 
 pub use authority::{
     AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use sigstore_types::DerCertificate;
+use sigstore_types::bundle::MessageDigest;
 
 use super::Rejection;
 use crate::evidence::bundle::IMAGE_SIGNATURE;
@@ -30,7 +32,7 @@ const SHOWN_SUBJECTS: usize = 3;
 pub struct SignedImage {
     /// The annotations that the signer added.
     pub annotations: BTreeMap<String, Value>,
-    /// SHA-256 over the signature: the `id` that policies see, as in policy-controller.
+    /// SHA-256 over the signature and the signer's certificate in PEM: the `id` that policies see, as in policy-controller.
     pub id: String,
 }
 
@@ -39,6 +41,8 @@ pub struct SignedImage {
 pub struct Attestation {
     /// What it says.
     pub statement: Statement,
+    /// SHA-256 over the signer's certificate in PEM, which is nothing for a key: the `id` that policies see, as in policy-controller.
+    pub id: String,
 }
 
 /// Reads a verified payload and binds it to the image.
@@ -47,6 +51,7 @@ pub struct Attestation {
 /// does the same).
 pub(super) fn claim(
     evidence: &SimpleSigning,
+    certificate: Option<&DerCertificate>,
     image: &Digest,
     limits: &EvidenceLimits,
 ) -> Result<SignedImage, Rejection> {
@@ -65,7 +70,7 @@ pub(super) fn claim(
     }
     Ok(SignedImage {
         annotations: claim.annotations,
-        id: id(&evidence.signature),
+        id: id(&evidence.signature, certificate),
     })
 }
 
@@ -73,10 +78,11 @@ pub(super) fn claim(
 /// signer added stand beside the subject there.
 pub(super) fn signature_statement(
     envelope: &Envelope,
+    certificate: Option<&DerCertificate>,
     image: &Digest,
     limits: &EvidenceLimits,
 ) -> Result<SignedImage, Rejection> {
-    let Attestation { statement } = statement(envelope, image, limits)?;
+    let Attestation { statement, .. } = statement(envelope, certificate, image, limits)?;
     if statement.predicate_type() != IMAGE_SIGNATURE {
         return Err(Rejection::NotASignature);
     }
@@ -88,35 +94,57 @@ pub(super) fn signature_statement(
         annotations: said
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect(),
-        id: id(&envelope.signature),
+        id: id(&envelope.signature, certificate),
     })
 }
 
 /// A signature that was verified over the image's digest. What the bundle claims to have signed must be that too.
 pub(super) fn message(
     message: &MessageSignature,
+    certificate: Option<&DerCertificate>,
     image: &Digest,
 ) -> Result<SignedImage, Rejection> {
-    let claimed = message.claimed_sha256.as_deref();
-    if let Some(other) = claimed.filter(|claimed| *claimed != image.as_bytes()) {
+    // A claim by another hash cannot be compared; the signature was verified over this image all the same.
+    let comparable =
+        |claimed: &&MessageDigest| claimed.algorithm.as_rekor_str() == image.algorithm().as_str();
+    let claimed = message.claimed.as_ref().filter(comparable);
+    if let Some(other) = claimed.filter(|claimed| claimed.digest.as_bytes() != image.as_bytes()) {
+        let (algorithm, hex) = (other.algorithm.as_rekor_str(), other.digest.to_hex());
         return Err(Rejection::SubjectMismatch {
             expected: image.clone(),
-            found: vec![shortened(&format!("sha256:{}", hex::encode(other)))],
+            found: vec![shortened(&format!("{algorithm}:{hex}"))],
         });
     }
     Ok(SignedImage {
         annotations: BTreeMap::new(),
-        id: id(&message.signature),
+        id: id(&message.signature, certificate),
     })
 }
 
-fn id(signature: &[u8]) -> String {
-    hex::encode(Sha256::digest(signature))
+fn id(signature: &[u8], certificate: Option<&DerCertificate>) -> String {
+    let mut hash = Sha256::new_with_prefix(signature);
+    if let Some(certificate) = certificate {
+        hash.update(pem(certificate));
+    }
+    hex::encode(hash.finalize())
+}
+
+/// As Go's `encoding/pem` writes it, which the ids of policy-controller hash: lines of 64 characters, each with a line feed.
+fn pem(certificate: &DerCertificate) -> String {
+    let base64 = certificate.to_base64();
+    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in base64.as_bytes().chunks(64) {
+        text.push_str(&String::from_utf8_lossy(line));
+        text.push('\n');
+    }
+    text.push_str("-----END CERTIFICATE-----\n");
+    text
 }
 
 /// Reads a verified payload as a statement and binds it to the image.
 pub(super) fn statement(
     envelope: &Envelope,
+    certificate: Option<&DerCertificate>,
     image: &Digest,
     limits: &EvidenceLimits,
 ) -> Result<Attestation, Rejection> {
@@ -136,7 +164,10 @@ pub(super) fn statement(
             found,
         });
     }
-    Ok(Attestation { statement })
+    Ok(Attestation {
+        statement,
+        id: id(&[], certificate),
+    })
 }
 
 /// A digest as a signer wrote it, cut to what a message needs.

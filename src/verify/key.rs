@@ -144,6 +144,11 @@ impl KeyFingerprint {
         }
     }
 
+    /// Whether it is that of the key in this `SubjectPublicKeyInfo`.
+    pub(super) fn is_of_spki(&self, der: &[u8]) -> bool {
+        Self::of_spki(der) == *self
+    }
+
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
