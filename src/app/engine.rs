@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::sync::Notify;
 
+use super::roots;
 use crate::adapters::credentials::FileCredentials;
 use crate::adapters::files::{Documents, Origin};
 use crate::adapters::oci::{DockerConfig, OciRegistry, OciSettings, RequestObserver, WebClient};
@@ -39,6 +40,7 @@ pub struct Engine {
 struct InForce {
     documents: Arc<Documents>,
     referents: Arc<Referents>,
+    trust: Arc<TrustMaterial>,
 }
 
 /// A policy that does not compile, and why.
@@ -80,17 +82,21 @@ impl Engine {
         let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
         let judge = Judge::new(Gatherer::new(Arc::new(registry), limits), shared, limits);
         let no_match = args.no_match_policy.into();
+        let trust = roots::trusted(args.trusted_root.as_deref(), false)?
+            .map(Arc::new)
+            .context("--trusted-root")?;
         let nothing =
             PolicySet::new(Vec::new()).context("cannot build an empty set of policies")?;
         Ok(Self {
             judge,
             credentials,
-            snapshot: ArcSwap::from_pointee(snapshot(nothing, no_match)),
+            snapshot: ArcSwap::from_pointee(snapshot(nothing, no_match, &trust)),
             no_match,
             namespace: args.namespace.clone(),
             remote: RemotePolicies::new(web),
             in_force: Mutex::default(),
             wanted: Notify::new(),
+            trust,
         })
     }
 
@@ -165,6 +171,7 @@ impl Engine {
     ) -> anyhow::Result<Vec<Broken>> {
         let referents = Referents {
             remote_policies: self.remote.known(),
+            default_trust: Some(Arc::clone(&self.trust)),
             ..referents(&documents, &self.namespace)
         };
         let policies = documents.policies.iter();
@@ -177,7 +184,8 @@ impl Engine {
         // Credentials are not part of what is judged with: a request that is under way may see the new ones.
         self.credentials
             .replace(secrets.map(|secret| secret.value.clone()).collect());
-        self.snapshot.store(Arc::new(snapshot(set, self.no_match)));
+        self.snapshot
+            .store(Arc::new(snapshot(set, self.no_match, &self.trust)));
         *in_force = InForce {
             documents,
             referents: Arc::new(referents),
@@ -210,10 +218,10 @@ fn is_in(metadata: &ObjectMeta, namespace: &str) -> bool {
     own.is_empty() || own == namespace
 }
 
-fn snapshot(policies: PolicySet, no_match: NoMatchPolicy) -> Snapshot {
+fn snapshot(policies: PolicySet, no_match: NoMatchPolicy, trust: &Arc<TrustMaterial>) -> Snapshot {
     Snapshot {
         policies: Arc::new(policies),
-        trust: Arc::new(TrustMaterial::keys_only()),
+        trust: Arc::clone(trust),
         no_match,
     }
 }

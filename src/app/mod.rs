@@ -5,9 +5,11 @@
 //! | [`engine`] | judge, registries, credentials and the snapshot of policies: shared by the webhook and the command line |
 //! | `observers` | what edge and registry client report, as metrics |
 //! | `policies` | what a ClusterImagePolicy or TrustRoot is told when it is applied |
+//! | [`roots`] | the root that is trusted where nobody names another one |
 //! | [`webhook`] | the engine behind HTTPS, its certificate, its admin port, and the tasks that keep all of it fresh |
 
 pub mod engine;
 mod observers;
 mod policies;
+pub mod roots;
 pub mod webhook;

@@ -209,6 +209,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             no_match_policy: NoMatch::Deny,
             insecure_registry: Vec::new(),
             registry_ca: None,
+            trusted_root: None,
         },
         listen: free_port,
         admin_listen: free_port,

@@ -11,6 +11,7 @@ mod manifest;
 mod progress;
 mod serve;
 mod verify;
+mod verify_bundle;
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::process::ExitCode;
@@ -40,6 +41,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Judge images or whole manifests, and explain every step
     Verify(verify::VerifyArgs),
+    /// Judge one sigstore bundle over a file or digest
+    VerifyBundle(verify_bundle::VerifyBundleArgs),
     /// Check policies: what would be refused, and what is weaker than it looks
     Lint(lint::LintArgs),
     /// See it work: an embedded registry, the real webhook, and what kubectl would show
@@ -83,6 +86,7 @@ impl Cli {
         match self.command {
             Command::Serve(args) => serve::run(args).await,
             Command::Verify(args) => verify::run(args).await,
+            Command::VerifyBundle(args) => verify_bundle::run(&args),
             Command::Lint(args) => lint::run(&args),
             Command::Demo(args) => demo::run(args).await,
             Command::Crds => crds::run(),

@@ -3,11 +3,11 @@
 //! A memory is of *evidence*, never of a verdict: policies run every time. Its key names everything that the proof depends on, each
 //! part with its length before it: the image's digest, the evidence (its bytes, its signature **and** what came with it, since two
 //! signers of one payload share its digest), the verifier with the epoch of what it trusts. No policy, no credential and no tag is part of it. A hit hands on
-//! the same type as a miss.
+//! the same type as a miss. A proof rests on times in the past and on windows that are part of the epoch, so a hit needs no clock; one that
+//! rests on the present is not remembered.
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
 
@@ -53,35 +53,33 @@ impl Memory {
     pub(super) fn signature<E>(
         &self,
         key: [u8; 32],
-        now: Timestamp,
         verify: impl FnOnce() -> Result<Verified<SignedImage>, E>,
     ) -> Result<Arc<Verified<SignedImage>>, E> {
-        recall(&self.signatures, key, now, verify)
+        recall(&self.signatures, key, verify)
     }
 
     /// The proof that this candidate is an attestation, remembered or made by `verify` now. A rejection is not remembered.
     pub(super) fn attestation<E>(
         &self,
         key: [u8; 32],
-        now: Timestamp,
         verify: impl FnOnce() -> Result<Verified<Attestation>, E>,
     ) -> Result<Arc<Verified<Attestation>>, E> {
-        recall(&self.attestations, key, now, verify)
+        recall(&self.attestations, key, verify)
     }
 }
 
-/// A proof that no longer holds is as good as none.
 fn recall<T: Send + Sync + 'static, E>(
     cache: &Cache<[u8; 32], Arc<Verified<T>>>,
     key: [u8; 32],
-    now: Timestamp,
     verify: impl FnOnce() -> Result<Verified<T>, E>,
 ) -> Result<Arc<Verified<T>>, E> {
-    if let Some(proof) = cache.get(&key).filter(|proof| proof.holds(now)) {
+    if let Some(proof) = cache.get(&key) {
         return Ok(proof);
     }
     let proof = Arc::new(verify()?);
-    cache.insert(key, Arc::clone(&proof));
+    if proof.lasts() {
+        cache.insert(key, Arc::clone(&proof));
+    }
     Ok(proof)
 }
 

@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 use sigstore_types::MediaType;
 use sigstore_types::bundle::{MessageDigest, MessageSignature as WireMessage};
 
-use super::{Candidate, DecodeError, Envelope, Evidence, EvidenceLayer, Material};
+use super::{Candidate, DecodeError, Envelope, Evidence, EvidenceLayer, Format, Material};
+use crate::image::Digest;
 use crate::limits::json::{brief, parse_small};
 
 /// The predicate type with which cosign says *this is a signature of an image*. A bundle with another one is an attestation.
@@ -65,13 +66,18 @@ pub fn is_bundle(media_type: &str) -> bool {
 
 /// Reads one layer.
 pub fn decode(layer: &EvidenceLayer, bytes: &[u8]) -> Candidate {
+    read(bytes, layer.digest.clone())
+}
+
+/// Reads a bundle whose bytes have this digest.
+pub fn read(bytes: &[u8], digest: Digest) -> Candidate {
     let (decoded, material) = match Bundle::parse(bytes) {
         Ok((bundle, material)) => (Ok(Evidence::Bundle(bundle)), material),
         Err(error) => (Err(error), Ok(Material::none())),
     };
     Candidate {
-        format: layer.format,
-        digest: layer.digest.clone(),
+        format: Format::Bundle,
+        digest,
         decoded,
         material,
     }

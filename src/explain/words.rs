@@ -4,6 +4,8 @@
 //! `no matching signatures`, `no matching attestations with type T`, `failed evaluating rego policy for type N: …`,
 //! `disallowed by static policy: …`. Lower case, no full stop: they stand inside other sentences.
 
+use jiff::Timestamp;
+
 use super::printable::{join, line};
 use crate::evidence::Location;
 use crate::statement::PredicateType;
@@ -264,7 +266,8 @@ pub(super) fn piece(rejected: &RejectedEvidence) -> String {
     )
 }
 
-fn rejection(rejection: &Rejection) -> String {
+/// What is wrong with a piece of evidence.
+pub(super) fn rejection(rejection: &Rejection) -> String {
     let text = match rejection {
         Rejection::Undecodable(error) => format!("unreadable: {error}"),
         Rejection::NotASignature => "an attestation, which is not a signature".to_owned(),
@@ -287,14 +290,14 @@ fn rejection(rejection: &Rejection) -> String {
             )
         }
         Rejection::MalformedPayload { detail } => {
-            format!("by the right key, but the payload is unreadable: {detail}")
+            format!("by the right signer, but the payload is unreadable: {detail}")
         }
         Rejection::PayloadKind { found } => format!(
-            "by the right key, but of type {}, which is no image signature",
+            "by the right signer, but of type {}, which is no image signature",
             line(found, 64)
         ),
         Rejection::MalformedStatement(error) => {
-            format!("by the right key, but the statement is unreadable: {error}")
+            format!("by the right signer, but the statement is unreadable: {error}")
         }
         Rejection::SubjectMismatch { expected, found } => {
             // The claim comes first: where its list is long, what it should have been must not be cut away.
@@ -306,7 +309,7 @@ fn rejection(rejection: &Rejection) -> String {
                 ", ",
             );
             format!(
-                "by the right key, but about another image: invalid or missing digest in claim: not {}, but {about}",
+                "by the right signer, but about another image: invalid or missing digest in claim: not {}, but {about}",
                 expected.short()
             )
         }
@@ -351,15 +354,20 @@ fn vouched(evidence: &EvidenceSummary) -> String {
         .predicate_type
         .as_ref()
         .map_or("signed".to_owned(), |t| format!("attested {}", line(t, 80)));
-    let when = evidence.time.map_or_else(String::new, |time| {
-        format!(" at {}", time.strftime("%Y-%m-%d %H:%M UTC"))
-    });
     format!(
-        "{what} by {}{when} ({} {})",
-        signer(&evidence.signer),
+        "{what} {} ({} {})",
+        by(&evidence.signer, evidence.time),
         evidence.format,
         evidence.digest.short()
     )
+}
+
+/// By whom, and when, as far as that is known.
+pub(super) fn by(by: &Signer, time: Option<Timestamp>) -> String {
+    let when = time.map_or_else(String::new, |time| {
+        format!(" at {}", time.strftime("%Y-%m-%d %H:%M UTC"))
+    });
+    format!("by {}{when}", signer(by))
 }
 
 fn signer(signer: &Signer) -> String {

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use sigstore_types::DerCertificate;
-use sigstore_types::bundle::MessageDigest;
 
-use super::Rejection;
+use super::{Message, Rejection};
 use crate::evidence::bundle::IMAGE_SIGNATURE;
 use crate::evidence::simple_signing::Claim;
 use crate::evidence::{Envelope, MessageSignature, SimpleSigning};
-use crate::image::Digest;
+use crate::image::{Algorithm, Digest};
 use crate::limits::EvidenceLimits;
 use crate::statement::Statement;
 
@@ -104,21 +103,52 @@ pub(super) fn message(
     certificate: Option<&DerCertificate>,
     image: &Digest,
 ) -> Result<SignedImage, Rejection> {
-    // A claim by another hash cannot be compared; the signature was verified over this image all the same.
-    let comparable =
-        |claimed: &&MessageDigest| claimed.algorithm.as_rekor_str() == image.algorithm().as_str();
-    let claimed = message.claimed.as_ref().filter(comparable);
-    if let Some(other) = claimed.filter(|claimed| claimed.digest.as_bytes() != image.as_bytes()) {
-        let (algorithm, hex) = (other.algorithm.as_rekor_str(), other.digest.to_hex());
-        return Err(Rejection::SubjectMismatch {
-            expected: image.clone(),
-            found: vec![shortened(&format!("{algorithm}:{hex}"))],
-        });
-    }
+    claimed(message, Message::Digest(image))?;
     Ok(SignedImage {
         annotations: BTreeMap::new(),
         id: id(&message.signature, certificate),
     })
+}
+
+/// What a bundle claims to have signed must be what it is judged about. A claim by another hash than the digest at hand cannot be
+/// compared; the signature was verified all the same.
+pub(super) fn claimed(message: &MessageSignature, artifact: Message<'_>) -> Result<(), Rejection> {
+    let Some(claimed) = &message.claimed else {
+        return Ok(());
+    };
+    let Ok(algorithm) = claimed.algorithm.as_rekor_str().parse::<Algorithm>() else {
+        return Ok(());
+    };
+    let expected = match artifact {
+        Message::Bytes(bytes) => Digest::of(algorithm, bytes),
+        Message::Digest(digest) if digest.algorithm() == algorithm => digest.clone(),
+        Message::Digest(_) => return Ok(()),
+    };
+    if claimed.digest.as_bytes() == expected.as_bytes() {
+        return Ok(());
+    }
+    let found = shortened(&format!("{algorithm}:{}", claimed.digest.to_hex()));
+    Err(Rejection::SubjectMismatch {
+        expected,
+        found: vec![found],
+    })
+}
+
+/// Reads a verified payload as a statement and binds it to any artifact.
+pub(super) fn about(
+    envelope: &Envelope,
+    artifact: Message<'_>,
+    limits: &EvidenceLimits,
+) -> Result<(), Rejection> {
+    match artifact {
+        Message::Digest(digest) => statement(envelope, None, digest, limits).map(|_| ()),
+        Message::Bytes(bytes) => {
+            let by = |algorithm| statement(envelope, None, &Digest::of(algorithm, bytes), limits);
+            by(Algorithm::Sha256)
+                .or_else(|rejection| by(Algorithm::Sha512).map_err(|_| rejection))
+                .map(|_| ())
+        }
+    }
 }
 
 fn id(signature: &[u8], certificate: Option<&DerCertificate>) -> String {

@@ -49,12 +49,13 @@ pub use requirement::{
     Identities, KeyRequirement, KeyWitness, KeylessRequirement, KeylessWitness, Requirement, Sct,
     VerifierId,
 };
+pub use signed::Message;
 pub use verified::{Signer, Verified};
 
 use jiff::Timestamp;
 use sigstore_types::DerCertificate;
 
-use signed::{Message, Signed, Unproven, Vouched};
+use signed::{Signed, Unproven, Vouched};
 
 use crate::evidence::{Bundle, Candidate, DecodeError, Envelope, Evidence, Material};
 use crate::image::Digest;
@@ -87,7 +88,13 @@ pub fn signature(
         }
         Ok(Evidence::Bundle(Bundle::Statement(envelope))) => {
             // (2)
-            let vouched = enveloped(envelope, image, requirement, &candidate.material, now);
+            let vouched = enveloped(
+                envelope,
+                Message::Digest(image),
+                requirement,
+                &candidate.material,
+                now,
+            );
             let bind = |by: Option<&DerCertificate>| {
                 bind::signature_statement(envelope, by, image, limits)
             };
@@ -135,17 +142,55 @@ pub fn attestation(
         Err(error) => return Err(Rejection::Undecodable(error.clone())),
     };
     // (2) (3)
-    let vouched = enveloped(envelope, image, requirement, &candidate.material, now);
+    let vouched = enveloped(
+        envelope,
+        Message::Digest(image),
+        requirement,
+        &candidate.material,
+        now,
+    );
     // (4) (5)
     let bind = |by: Option<&DerCertificate>| bind::statement(envelope, by, image, limits);
     let (attestation, vouched) = bound(vouched, bind)?;
     Ok(Verified::new(attestation, vouched, candidate))
 }
 
+/// Verifies a candidate as something that was signed over `artifact`, or as a statement about it.
+///
+/// # Errors
+/// The first check that failed: as for an image, where the artifact stands in for the image's manifest.
+pub fn artifact(
+    candidate: &Candidate,
+    artifact: Message<'_>,
+    requirement: &Requirement,
+    limits: &EvidenceLimits,
+    now: Timestamp,
+) -> Result<Verified<()>, Rejection> {
+    let material = &candidate.material;
+    let (bound, vouched) = match &candidate.decoded {
+        Ok(Evidence::Bundle(Bundle::Message(message))) => {
+            let signed = Signed::Message {
+                message: artifact,
+                claimed: message.claimed.as_ref(),
+                signature: &message.signature,
+            };
+            let vouched = vouched(requirement, &signed, material, now);
+            bound(vouched, |_| bind::claimed(message, artifact))?
+        }
+        Ok(Evidence::Attestation(envelope) | Evidence::Bundle(Bundle::Statement(envelope))) => {
+            let vouched = enveloped(envelope, artifact, requirement, material, now);
+            bound(vouched, |_| bind::about(envelope, artifact, limits))?
+        }
+        Ok(Evidence::Signature(_)) => return Err(Rejection::NotAnAttestation),
+        Err(error) => return Err(Rejection::Undecodable(error.clone())),
+    };
+    Ok(Verified::new(bound, vouched, candidate))
+}
+
 /// Who signed an envelope that carries a statement.
 fn enveloped(
     envelope: &Envelope,
-    image: &Digest,
+    about: Message<'_>,
     requirement: &Requirement,
     material: &Result<Material, DecodeError>,
     now: Timestamp,
@@ -154,10 +199,7 @@ fn enveloped(
         let found = envelope.payload_type.chars().take(64).collect();
         return Err(Rejection::PayloadType { found }.into());
     }
-    let signed = Signed::Envelope {
-        envelope,
-        about: Message::Digest(image),
-    };
+    let signed = Signed::Envelope { envelope, about };
     vouched(requirement, &signed, material, now)
 }
 
@@ -174,7 +216,7 @@ fn vouched(
             let material = material
                 .as_ref()
                 .map_err(|e| Rejection::Undecodable(e.clone()))?;
-            keyless::vouched(requirement, signed, material)
+            keyless::vouched(requirement, signed, material, now)
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) enum Signed<'a> {
 
 /// Bytes, or as much of them as their digest.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Message<'a> {
+pub enum Message<'a> {
     /// The bytes.
     Bytes(&'a [u8]),
     /// Their digest.
@@ -72,10 +72,10 @@ pub(super) enum Unproven {
 /// How long a proof holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lasting {
-    /// As long as what is trusted stays the same.
+    /// As long as what is trusted stays the same: it rests on times in the past.
     Always,
-    /// No longer than the certificate, since nobody vouches for a time in the past.
-    Until(Timestamp),
+    /// No longer than this moment: nobody vouches for a time in the past, and what is valid now need not be valid then.
+    Now,
 }
 
 // === impl Signed ===
@@ -182,18 +182,6 @@ impl Unproven {
             Self::OtherArtifact { detail } => {
                 bound().err().unwrap_or(Rejection::NotLogged { detail })
             }
-        }
-    }
-}
-
-// === impl Lasting ===
-
-impl Lasting {
-    /// Whether a proof holds at this time.
-    pub(super) fn holds(self, now: Timestamp) -> bool {
-        match self {
-            Self::Always => true,
-            Self::Until(end) => now <= end,
         }
     }
 }

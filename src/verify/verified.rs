@@ -60,9 +60,10 @@ impl<T> Verified<T> {
         self.time
     }
 
-    /// Whether it is still proven at this time: a proof may rest on a certificate that is valid only for a while.
-    pub fn holds(&self, now: Timestamp) -> bool {
-        self.lasting.holds(now)
+    /// Whether it stays proven as long as what is trusted stays the same. Else it rests on a certificate that is valid at this moment, and
+    /// must not be remembered.
+    pub fn lasts(&self) -> bool {
+        self.lasting == Lasting::Always
     }
 
     /// How the evidence was found.

@@ -42,7 +42,7 @@ pub(super) async fn judge(
                 now,
             )
         };
-        judge.memory.attestation(key, now, verify)
+        judge.memory.attestation(key, verify)
     };
     let types: BTreeSet<&str> = rules.iter().map(|rule| rule.predicate_type.uri()).collect();
     let wanted = WantedEvidence::Attestations(types.into_iter().map(str::to_owned).collect());

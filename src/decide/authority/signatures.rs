@@ -35,7 +35,7 @@ pub(super) async fn judge(
                 now,
             )
         };
-        judge.memory.signature(key, now, verify)
+        judge.memory.signature(key, verify)
     };
     let mut search = search(judge, signed, &WantedEvidence::Signatures, image, scope);
     let (mut found, mut shortfall, mut cut_short) = (Vec::new(), Shortfall::default(), None);
