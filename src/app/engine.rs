@@ -27,6 +27,7 @@ pub struct Engine {
     credentials: Arc<FileCredentials>,
     snapshot: ArcSwap<Snapshot>,
     no_match: NoMatchPolicy,
+    trust: Arc<TrustMaterial>,
     namespace: String,
     remote: RemotePolicies,
     /// What is in force, as it was read; held while it is compiled, so that two changes do not overtake each other.
@@ -40,7 +41,6 @@ pub struct Engine {
 struct InForce {
     documents: Arc<Documents>,
     referents: Arc<Referents>,
-    trust: Arc<TrustMaterial>,
 }
 
 /// A policy that does not compile, and why.

@@ -271,3 +271,6 @@ fn expected(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Signatures by key: whose it is, and what else the policy asks beside it.
 
 use jiff::Timestamp;
+use sigstore_tsa::verify_timestamp_for_authority;
 use sigstore_types::{SignatureBytes, TimestampToken};
 
 use super::log::{self, Verifier};
@@ -56,14 +57,22 @@ pub(super) fn timestamps(
     now: Timestamp,
 ) -> Result<Vec<Timestamp>, Rejection> {
     let authorities = trust.timestamp_authorities();
-    let stamped = SignatureBytes::from_bytes(signed.stamped());
+    let stamped: Vec<SignatureBytes> = signed
+        .stamped()
+        .into_iter()
+        .map(SignatureBytes::from_bytes)
+        .collect();
     let time = |token: &TimestampToken| {
         let mut wrong = "no timestamp authority is trusted".to_owned();
         for authority in &authorities {
-            match sigstore_tsa::verify_timestamp_for_authority(token, &stamped, authority) {
-                Ok(time) if time > now => wrong = format!("the timestamp is of the future: {time}"),
-                Ok(time) => return Ok(time),
-                Err(error) => wrong = format!("invalid RFC 3161 timestamp: {}", brief(&error)),
+            for stamped in &stamped {
+                match verify_timestamp_for_authority(token, stamped, authority) {
+                    Ok(time) if time > now => {
+                        wrong = format!("the timestamp is of the future: {time}");
+                    }
+                    Ok(time) => return Ok(time),
+                    Err(error) => wrong = format!("invalid RFC 3161 timestamp: {}", brief(&error)),
+                }
             }
         }
         Err(Rejection::NoTimestamp { detail: wrong })

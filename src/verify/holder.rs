@@ -167,3 +167,6 @@ impl GithubWorkflow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

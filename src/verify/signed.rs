@@ -89,16 +89,18 @@ impl Signed<'_> {
         }
     }
 
-    /// Whether it is an envelope that is a layer of its own: its timestamps, and old logs, are about the whole document.
+    /// Whether it is an envelope that is a layer of its own: timestamps and old logs may be about the whole document.
     pub(super) fn is_layer(&self) -> bool {
         matches!(self, Self::Envelope { envelope, .. } if !envelope.document.is_empty())
     }
 
-    /// What timestamps are about: the signature, or the whole layer.
-    pub(super) fn stamped(&self) -> &[u8] {
+    /// What timestamps may be about: the signature, or the layer that it is in. Either shows that the signature was there at that time.
+    pub(super) fn stamped(&self) -> Vec<&[u8]> {
         match self {
-            Self::Envelope { envelope, .. } if self.is_layer() => &envelope.document,
-            Self::Envelope { .. } | Self::Message { .. } => self.signature(),
+            Self::Envelope { envelope, .. } if self.is_layer() => {
+                vec![&envelope.document, &envelope.signature]
+            }
+            Self::Envelope { .. } | Self::Message { .. } => vec![self.signature()],
         }
     }
 

@@ -62,7 +62,7 @@ fn bundle(requirement: &KeylessRequirement, signed: &Signed<'_>, material: &Mate
         (MediaType::Bundle0_2, Vec::new())
     };
     // A root without timestamp authorities can judge no timestamp: those that are there count as absent, and prove no time.
-    // Those of a layer that is an envelope are about the layer, and not about its signature.
+    // Those of a layer that is an envelope may be about the layer, which is not looked at here.
     let counts = requirement.trust.has_timestamp_authorities() && !signed.is_layer();
     let timestamps = if counts {
         let tokens = material.timestamps.iter();

@@ -4,7 +4,7 @@
 //! | what | where it comes from | what stands in for the library's check |
 //! |---|---|---|
 //! | log entries `intoto` 0.0.1, `rekord` 0.0.1 | cosign before 2.2, and in 2021 | [`log::recorded`] |
-//! | timestamps beside a `.att` layer | cosign stamps the layer, not the signature in it | [`by_key::timestamps`] over the layer |
+//! | timestamps beside a `.att` layer | cosign 2 stamps the layer, cosign 3 the signature in it | [`by_key::timestamps`] over either |
 //! | neither log nor timestamp | a root without both | the certificate must be valid now |
 //!
 //! The order is the library's: authenticated times, then the chain at each of them, then the certificate's own timestamp, then the
