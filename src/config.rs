@@ -36,6 +36,10 @@ pub struct JudgeArgs {
     #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_NO_MATCH_POLICY")]
     pub no_match_policy: NoMatch,
 
+    /// A trusted_root.json: whose certificates, logs and timestamps count where a policy names no TrustRoot. Default: the public Sigstore
+    #[arg(long, value_name = "FILE", env = "VOUCHSAFE_TRUSTED_ROOT")]
+    pub trusted_root: Option<PathBuf>,
+
     /// A registry that speaks plain HTTP: host, host:port, *.suffix or CIDR. Loopback does by default. May be given again
     #[arg(
         long,

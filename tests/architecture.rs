@@ -28,7 +28,14 @@ const TABLE: &[(&str, &[&str])] = &[
     ("evidence", &["image", "limits"]),
     (
         "verify",
-        &["image", "evidence", "statement", "trust", "limits"],
+        &[
+            "image",
+            "evidence",
+            "statement",
+            "trust",
+            "limits",
+            "go_regexp",
+        ],
     ),
     ("predicate_policy", &[]),
     // `workload` for the paths of fields, `evidence` and `statement` for the names of formats and types that a verdict speaks of.

@@ -293,12 +293,14 @@ fn rules(policies: &[Arc<CompiledPolicy>]) -> impl Iterator<Item = (String, &Att
             .map(move |authority| (name, authority))
     });
     authorities.flat_map(|(policy, authority)| {
-        let rules: &[AttestationRule] = match &authority.kind {
-            AuthorityKind::Signed(signed) => match &signed.wanted {
-                Wanted::Attestations(rules) => rules,
-                Wanted::Signature => &[],
-            },
-            AuthorityKind::Static(_) => &[],
+        let wanted = match &authority.kind {
+            AuthorityKind::Signed(signed) => &signed.wanted,
+            AuthorityKind::Rootless { wanted, .. } => wanted,
+            AuthorityKind::Static(_) => &Wanted::Signature,
+        };
+        let rules: &[AttestationRule] = match wanted {
+            Wanted::Attestations(rules) => rules,
+            Wanted::Signature => &[],
         };
         rules.iter().map(move |rule| {
             let about = format!(

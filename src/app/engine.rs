@@ -1,6 +1,7 @@
 //! The engine: a judge with registries and credentials behind it, and the policies in force.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use arc_swap::ArcSwap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::sync::Notify;
 
-use super::kinds;
+use super::{kinds, roots};
 use crate::adapters::credentials::FileCredentials;
 use crate::adapters::files::{Documents, Origin};
 use crate::adapters::oci::{
@@ -62,6 +63,8 @@ struct InForce {
 struct Settings {
     /// The namespace of what policies refer to.
     namespace: String,
+    /// What is trusted where a policy names no TrustRoot.
+    trust: Arc<TrustMaterial>,
     no_match: NoMatchPolicy,
     tags: TagMode,
     kinds: Arc<Kinds>,
@@ -120,6 +123,7 @@ impl Engine {
         let gatherer = Gatherer::new(replay, limits).in_fixed_order();
         let settings = Settings {
             namespace: DEFAULT_NAMESPACE.to_owned(),
+            trust: trusted(None)?,
             no_match,
             tags: TagMode::Resolve,
             kinds: Arc::new(Kinds::built_in()),
@@ -251,6 +255,7 @@ impl Engine {
                 .as_ref()
                 .map(|network| network.remote.known())
                 .unwrap_or_default(),
+            default_trust: Some(Arc::clone(&self.settings.trust)),
             ..referents(&documents, &self.settings.namespace)
         };
         let policies = documents.policies.iter();
@@ -302,6 +307,12 @@ pub fn referents(documents: &Documents, namespace: &str) -> Referents {
 fn is_in(metadata: &ObjectMeta, namespace: &str) -> bool {
     let own = metadata.namespace.as_deref().unwrap_or_default();
     own.is_empty() || own == namespace
+}
+
+/// The root in this file, else that of the public Sigstore.
+fn trusted(file: Option<&Path>) -> anyhow::Result<Arc<TrustMaterial>> {
+    let trust = roots::trusted(file, false)?;
+    trust.map(Arc::new).context("--trusted-root")
 }
 
 /// The credentials of whoever runs us.
@@ -358,6 +369,7 @@ impl Settings {
     fn new(args: &JudgeArgs) -> anyhow::Result<Self> {
         Ok(Self {
             namespace: args.namespace.clone(),
+            trust: trusted(args.trusted_root.as_deref())?,
             no_match: args.no_match_policy.into(),
             tags: args.tags.into(),
             kinds: Arc::new(kinds::read(args.kinds.as_deref())?),
@@ -367,7 +379,7 @@ impl Settings {
     fn snapshot(&self, policies: PolicySet) -> Snapshot {
         Snapshot {
             policies: Arc::new(policies),
-            trust: Arc::new(TrustMaterial::keys_only()),
+            trust: Arc::clone(&self.trust),
             no_match: self.no_match,
             tags: self.tags,
             kinds: Arc::clone(&self.kinds),

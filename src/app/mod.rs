@@ -7,6 +7,7 @@
 //! | [`kinds`] | the file of `--kinds` |
 //! | `observers` | what edge and registry client report, as metrics |
 //! | `policies` | what a ClusterImagePolicy or TrustRoot is told when it is applied |
+//! | [`roots`] | the root that is trusted where nobody names another one |
 //! | [`webhook`] | the engine behind HTTPS, its certificate, its admin port, and the tasks that keep all of it fresh |
 
 pub mod cases;
@@ -14,4 +15,5 @@ pub mod engine;
 pub mod kinds;
 mod observers;
 mod policies;
+pub mod roots;
 pub mod webhook;

@@ -212,6 +212,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             tags: Tags::default(),
             kinds: None,
             registries: None,
+            trusted_root: None,
         },
         listen: free_port,
         admin_listen: free_port,

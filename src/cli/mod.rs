@@ -13,6 +13,7 @@ mod record;
 mod serve;
 mod test;
 mod verify;
+mod verify_bundle;
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::process::ExitCode;
@@ -44,6 +45,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Judge images or whole manifests, and explain every step
     Verify(verify::VerifyArgs),
+    /// Judge one sigstore bundle over a file or digest
+    VerifyBundle(verify_bundle::VerifyBundleArgs),
     /// Check policies: what would be refused, and what is weaker than it looks
     Lint(lint::LintArgs),
     /// Run the cases beside policies, on recorded evidence and without a network
@@ -89,6 +92,7 @@ impl Cli {
         match self.command {
             Command::Serve(args) => serve::run(args).await,
             Command::Verify(args) => verify::run(args).await,
+            Command::VerifyBundle(args) => verify_bundle::run(&args),
             Command::Lint(args) => lint::run(&args),
             Command::Test(args) => test::run(args).await,
             Command::Demo(args) => demo::run(args).await,

@@ -74,13 +74,28 @@ pub(super) async fn judge(
             (fixed(action), Vec::new()),
         ),
         AuthorityKind::Signed(signed) => {
-            let Requirement::Key(key) = &signed.requirement;
+            let (kind, wanted) = match &signed.requirement {
+                Requirement::Key(asked) => {
+                    (verdict::AuthorityKind::Key, Some(asked.key.fingerprint()))
+                }
+                Requirement::Keyless(_) => (verdict::AuthorityKind::Keyless, None),
+            };
             let answered = signed_by(judge, signed, image, allowance, scope, thoroughness).await;
+            (kind, wanted, Reason::Satisfied, answered)
+        }
+        AuthorityKind::Rootless {
+            keyless, detail, ..
+        } => {
+            let kind = if *keyless {
+                verdict::AuthorityKind::Keyless
+            } else {
+                verdict::AuthorityKind::Key
+            };
             (
-                verdict::AuthorityKind::Key,
-                Some(key.fingerprint()),
+                kind,
+                None,
                 Reason::Satisfied,
-                answered,
+                (rootless(detail), Vec::new()),
             )
         }
     };
@@ -164,6 +179,16 @@ fn fixed(action: &StaticAction) -> Answer {
                 rego: None,
             }
         }
+    }
+}
+
+/// Nobody knows whom to trust, so nothing is asked for and nothing is found wanting.
+fn rootless(detail: &str) -> Answer {
+    Answer::Unknown {
+        reason: Reason::TrustRootUnavailable,
+        cause: Cause::Unavailable {
+            detail: detail.to_owned(),
+        },
     }
 }
 

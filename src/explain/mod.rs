@@ -31,7 +31,10 @@ mod words;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::verdict::{Judgement, Reason, ReviewVerdict};
+use crate::verify::{Rejection, Signer};
 
 pub use mutation::{Mutation, mutation, unpinned};
 pub use printable::line as printable_line;
@@ -144,6 +147,16 @@ pub fn answer(verdict: &ReviewVerdict, context: &Context<'_>) -> Answer {
             ..allowed
         },
     }
+}
+
+/// Who signed something, and when, in one line.
+pub fn signed(signer: &Signer, time: Option<Timestamp>) -> String {
+    format!("signed {}", words::by(signer, time))
+}
+
+/// Why a piece of evidence proves nothing, in one line.
+pub fn rejection(rejection: &Rejection) -> String {
+    words::rejection(rejection)
 }
 
 /// The answer when there is no verdict at all: the time was over, too much was in flight, a task failed. It denies.

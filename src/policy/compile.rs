@@ -11,6 +11,7 @@ use super::pull_secret;
 use super::referents::Referents;
 use super::select::{self, ObjectFacts, Selector};
 use super::shape;
+use super::trust;
 use crate::api;
 use crate::image::{ImageGlob, Repository};
 use crate::statement::PredicateType;
@@ -216,62 +217,52 @@ fn authority_kind(
     referents: &Referents,
     problems: &mut Vec<Problem>,
 ) -> Option<AuthorityKind> {
-    if let Some(key) = &authority.key {
-        return signed_by_key(authority, key, path, referents, problems).map(AuthorityKind::Signed);
-    }
-    match &authority.static_ {
-        Some(fixed) if fixed.action == "pass" => Some(AuthorityKind::Static(StaticAction::Pass)),
-        Some(fixed) => Some(AuthorityKind::Static(StaticAction::Fail {
+    match (&authority.static_, &authority.key, &authority.keyless) {
+        (Some(fixed), _, _) if fixed.action == "pass" => {
+            Some(AuthorityKind::Static(StaticAction::Pass))
+        }
+        (Some(fixed), _, _) => Some(AuthorityKind::Static(StaticAction::Fail {
             message: fixed.message.clone(),
         })),
-        None => {
-            problems.push(Problem::not_supported(
-                format!("{path}.keyless"),
-                "a keyless identity",
-            ));
-            None
+        (None, Some(key), _) => {
+            let key = public_key(key, &format!("{path}.key"), problems);
+            let requirement = key.map(|key| trust::of_key(authority, key, referents));
+            signed(authority, requirement, path, referents, problems)
         }
+        (None, None, Some(keyless)) => {
+            let at = format!("{path}.keyless");
+            let requirement = trust::of_identities(authority, keyless, referents, &at, problems);
+            signed(authority, requirement, path, referents, problems)
+        }
+        // A well-formed authority is of one kind.
+        (None, None, None) => None,
     }
 }
 
-fn signed_by_key(
+/// An authority that recognises signatures, where there is no problem with what it asks of them, nor with the rest of it.
+fn signed(
     authority: &api::Authority,
-    key: &api::KeyRef,
+    requirement: Option<Result<Requirement, trust::Missing>>,
     path: &str,
     referents: &Referents,
     problems: &mut Vec<Problem>,
-) -> Option<SignedBy> {
-    not_yet(authority, path, problems);
+) -> Option<AuthorityKind> {
     let place = place(&authority.sources, path, referents, problems);
     let wanted = wanted(&authority.attestations, path, referents, problems);
-    let key = public_key(key, &format!("{path}.key"), problems);
-    Some(SignedBy {
-        requirement: Requirement::Key(key?),
-        place: place?,
-        bundles_only: authority.signature_format == "bundle",
-        wanted: wanted?,
+    let (requirement, place, wanted) = (requirement?, place?, wanted?);
+    Some(match requirement {
+        Ok(requirement) => AuthorityKind::Signed(SignedBy {
+            requirement,
+            place,
+            bundles_only: authority.signature_format == "bundle",
+            wanted,
+        }),
+        Err(trust::Missing(detail)) => AuthorityKind::Rootless {
+            keyless: authority.keyless.is_some(),
+            wanted,
+            detail,
+        },
     })
-}
-
-/// Fields that ask for more than this version can prove.
-fn not_yet(authority: &api::Authority, path: &str, problems: &mut Vec<Problem>) {
-    // `ctlog: {}` asks for nothing of a key authority; a URL or a TrustRoot asks for a log entry.
-    if authority
-        .ctlog
-        .as_ref()
-        .is_some_and(|log| log.url.is_some() || !log.trust_root_ref.is_empty())
-    {
-        problems.push(Problem::not_supported(
-            format!("{path}.ctlog"),
-            "an entry in a transparency log",
-        ));
-    }
-    if authority.rfc3161_timestamp.is_some() {
-        problems.push(Problem::not_supported(
-            format!("{path}.rfc3161timestamp"),
-            "a timestamp",
-        ));
-    }
 }
 
 fn public_key(key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Option<PublicKey> {

@@ -16,6 +16,7 @@ mod referents;
 mod select;
 mod set;
 mod shape;
+mod trust;
 
 pub use authority::{
     AttestationRule, Authority, AuthorityKind, Place, PullSecret, PullSecretForm, SignedBy,

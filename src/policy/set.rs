@@ -76,7 +76,7 @@ impl PolicySet {
             AuthorityKind::Signed(signed) => {
                 signed.place.repository.as_ref().map(Repository::registry)
             }
-            AuthorityKind::Static(_) => None,
+            AuthorityKind::Static(_) | AuthorityKind::Rootless { .. } => None,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,8 @@ pub enum Judgement {
 pub enum AuthorityKind {
     /// By a key.
     Key,
+    /// By an identity in a certificate.
+    Keyless,
     /// It does not look: it passes or refuses.
     Static,
 }
@@ -108,6 +111,8 @@ pub struct EvidenceSummary {
     pub digest: Digest,
     /// The predicate type, of an attestation.
     pub predicate_type: Option<String>,
+    /// When it was made, as an authenticated source says.
+    pub time: Option<Timestamp>,
 }
 
 /// What a predicate policy answered.
@@ -289,6 +294,7 @@ impl AuthorityKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Key => "key",
+            Self::Keyless => "keyless",
             Self::Static => "static",
         }
     }

@@ -172,6 +172,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             tags: Tags::default(),
             kinds: None,
             registries: None,
+            trusted_root: None,
         },
         listen: loopback,
         admin_listen: loopback,
