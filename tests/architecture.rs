@@ -23,8 +23,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("go_regexp", &[]),
     ("statement", &["image", "limits"]),
     ("workload", &[]),
-    // For JSON under bounds.
-    ("trust", &["limits"]),
+    // `api` for the keys and repositories that a TrustRoot gives as they are written, `limits` for JSON under bounds.
+    ("trust", &["api", "limits"]),
     ("evidence", &["image", "limits"]),
     (
         "verify",
