@@ -12,6 +12,8 @@ use crate::trust::TrustMaterial;
 /// What there is to refer to. Empty: every reference dangles.
 #[derive(Clone, Debug, Default)]
 pub struct Referents {
+    /// Our own namespace: that of the ConfigMaps and Secrets below. A Secret elsewhere is never read.
+    pub namespace: String,
     /// The ConfigMaps of our own namespace: name → key → text.
     pub config_maps: BTreeMap<String, BTreeMap<String, String>>,
     /// The Secrets of our own namespace: name → key → bytes.
