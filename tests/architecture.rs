@@ -71,9 +71,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "adapters",
-        // `policy` for what policies refer to: the texts behind URLs that are fetched for them.
+        // `policy` for what policies refer to: the texts behind URLs that are fetched for them. `trust` for the roots that are.
         &[
-            "gather", "api", "image", "verdict", "limits", "workload", "policy",
+            "gather", "api", "image", "verdict", "limits", "workload", "policy", "trust",
         ],
     ),
     ("server", &["workload", "explain", "limits", "verdict"]),

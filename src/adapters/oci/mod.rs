@@ -19,7 +19,7 @@
 //! | `web` | what a policy's URL leads to; not a registry, behind the same fence |
 //! | `docker_config` | credentials on disk and in Kubernetes Secrets (T-16) |
 
-mod address;
+pub(in crate::adapters) mod address;
 mod answer;
 mod ask;
 mod authorize;
@@ -33,7 +33,7 @@ mod manifest;
 mod observe;
 mod referrers;
 mod retry;
-mod tls;
+pub(in crate::adapters) mod tls;
 mod token;
 mod transport;
 mod web;

@@ -1,4 +1,4 @@
-//! TLS towards registries: rustls with aws-lc-rs, the roots of the system, and the operator's own.
+//! TLS towards registries and other services: rustls with aws-lc-rs, the roots of the system, and the operator's own.
 
 use std::sync::Arc;
 
@@ -10,7 +10,9 @@ use rustls_platform_verifier::Verifier;
 use super::OciSettingsError;
 
 /// The TLS side of every registry client. `extra_ca` is PEM; certificates in it are trusted beside those of the system.
-pub(super) fn client_config(extra_ca: Option<&[u8]>) -> Result<ClientConfig, OciSettingsError> {
+pub(in crate::adapters) fn client_config(
+    extra_ca: Option<&[u8]>,
+) -> Result<ClientConfig, OciSettingsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let roots = extra_ca.map(certificates).transpose()?.unwrap_or_default();
     let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))
