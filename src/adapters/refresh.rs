@@ -128,17 +128,6 @@ impl<V: Clone + PartialEq> Held<V> {
         )
     }
 
-    /// When something is to be done: a fetch, or the end of a value that could not be fetched again.
-    pub fn next(&self, now: Instant) -> Option<Instant> {
-        let entries = self.entries();
-        let ends = entries
-            .values()
-            .filter_map(|entry| Some(later(entry.good.as_ref()?.1, self.rhythm.max_stale)))
-            .filter(|end| *end > now);
-        let dues = entries.values().map(|entry| entry.due);
-        dues.chain(ends).min()
-    }
-
     /// How many there are.
     pub fn count(&self, now: Instant) -> Count {
         let mut count = Count::default();
@@ -255,29 +244,12 @@ mod tests {
     fn failures_are_tried_again_sooner_and_less_and_less_often() {
         let mut now = Instant::now();
         let held = held("a", now);
-        let mut waits = Vec::new();
-        for _ in 0..12 {
+        for wait in [10, 20, 40, 80, 160, 320, 640, 1_280, 2_560, 3_600, 3_600] {
             held.record("a", Err("down".to_owned()), now);
-            let next = held.next(now).unwrap();
-            waits.push((next - now).as_secs());
-            now = next;
+            assert!(held.due(after(now, wait - 1)).is_empty(), "{wait}");
+            now = after(now, wait);
+            assert_eq!(held.due(now), ["a"], "{wait}");
         }
-        assert_eq!(waits.get(..4), Some(&[10, 20, 40, 80][..]));
-        assert_eq!(waits.last(), Some(&3_600));
-    }
-
-    #[test]
-    fn the_end_of_a_value_is_a_moment_at_which_something_is_to_be_done() {
-        let start = Instant::now();
-        let held: Held<u8> = Held::new(Rhythm {
-            every: Duration::from_secs(10_000_000),
-            ..RHYTHM
-        });
-        held.want(&["a".to_owned()].into(), start);
-        held.record("a", Ok(1), start);
-        assert_eq!(held.next(start), Some(after(start, 24 * 3_600)));
-        let ended = after(start, 24 * 3_600);
-        assert_eq!(held.next(ended), Some(after(start, 10_000_000)));
     }
 
     #[test]

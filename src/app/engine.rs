@@ -1,5 +1,6 @@
 //! The engine: a judge with registries and credentials behind it, and the policies in force.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -7,16 +8,19 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
+use super::sources::{References, Sources};
 use crate::adapters::credentials::FileCredentials;
 use crate::adapters::files::{Documents, Origin};
 use crate::adapters::oci::{DockerConfig, OciRegistry, OciSettings, RequestObserver, WebClient};
 use crate::adapters::remote_policies::{RemoteCounts, RemotePolicies};
+use crate::adapters::trust::{FileError, TrustedRootFile};
 use crate::config::JudgeArgs;
 use crate::decide::{Judge, Snapshot};
 use crate::gather::{Credentials, Gatherer};
 use crate::limits::Limits;
-use crate::policy::{CompiledPolicy, PolicySet, Referents, compile, remote_policies};
+use crate::policy::{CompiledPolicy, PolicySet, Referents, RemotePolicy, compile, remote_policies};
 use crate::trust::TrustMaterial;
 use crate::verdict::NoMatchPolicy;
 
@@ -28,6 +32,9 @@ pub struct Engine {
     no_match: NoMatchPolicy,
     namespace: String,
     remote: RemotePolicies,
+    sources: Sources,
+    /// The file of the default trust, until it is watched.
+    trusted_root: Mutex<Option<TrustedRootFile>>,
     /// What is in force, as it was read; held while it is compiled, so that two changes do not overtake each other.
     in_force: Mutex<InForce>,
     /// Told when there may be something to fetch.
@@ -80,6 +87,7 @@ impl Engine {
         let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
         let judge = Judge::new(Gatherer::new(Arc::new(registry), limits), shared, limits);
         let no_match = args.no_match_policy.into();
+        let (sources, trusted_root) = Sources::new(&args.trust, settings.extra_ca.as_deref())?;
         let nothing =
             PolicySet::new(Vec::new()).context("cannot build an empty set of policies")?;
         Ok(Self {
@@ -89,6 +97,8 @@ impl Engine {
             no_match,
             namespace: args.namespace.clone(),
             remote: RemotePolicies::new(web),
+            sources,
+            trusted_root: Mutex::new(trusted_root),
             in_force: Mutex::default(),
             wanted: Notify::new(),
         })
@@ -98,6 +108,7 @@ impl Engine {
     #[must_use]
     pub fn keeping(mut self, max_stale: Duration) -> Self {
         self.remote.keep_for(max_stale);
+        self.sources.keep_for(max_stale);
         self
     }
 
@@ -126,12 +137,31 @@ impl Engine {
         self.remote.counts()
     }
 
+    /// How things stand with keys and trust roots that are fetched.
+    pub fn references(&self) -> References {
+        let documents = Arc::clone(&self.lock().documents);
+        self.sources.references(&documents)
+    }
+
+    /// Fetches what these documents refer to and what is not there yet, so that they can be put in force whole. Ends in time, whether or
+    /// not everything could be fetched; what is in force is not touched.
+    pub async fn prepare(&self, documents: &Documents) {
+        let in_force = Arc::clone(&self.lock().documents);
+        let both = [&*in_force, documents];
+        self.sources.want(&both);
+        let texts = remote_texts(&both);
+        tokio::join!(self.sources.prepare(), self.remote.refresh(&texts));
+    }
+
     /// Compiles what was read and puts it in force, broken policies included: they deny what they match.
     ///
     /// # Errors
     /// The policies together are too large for one automaton; what was in force stays.
     pub fn replace(&self, documents: Documents) -> anyhow::Result<Vec<Broken>> {
-        let broken = self.compile(&mut self.lock(), Arc::new(documents));
+        let mut in_force = self.lock();
+        let broken = self.compile(&mut in_force, Arc::new(documents));
+        // Of what is in force then, which may be what was before.
+        self.sources.want(&[&in_force.documents]);
         self.wanted.notify_one();
         broken
     }
@@ -142,11 +172,10 @@ impl Engine {
     /// As [`Engine::replace`].
     pub async fn refresh(&self) -> anyhow::Result<Option<Vec<Broken>>> {
         let documents = Arc::clone(&self.lock().documents);
-        let policies = documents.policies.iter();
-        let wanted = policies.flat_map(|policy| remote_policies(&policy.value));
-        self.remote.refresh(&wanted.collect()).await;
+        let texts = remote_texts(&[&documents]);
+        tokio::join!(self.sources.fetch(), self.remote.refresh(&texts));
         let mut in_force = self.lock();
-        if self.remote.known() == in_force.referents.remote_policies {
+        if self.known(&in_force.documents) == *in_force.referents {
             return Ok(None);
         }
         let documents = Arc::clone(&in_force.documents);
@@ -163,10 +192,7 @@ impl Engine {
         in_force: &mut InForce,
         documents: Arc<Documents>,
     ) -> anyhow::Result<Vec<Broken>> {
-        let referents = Referents {
-            remote_policies: self.remote.known(),
-            ..referents(&documents, &self.namespace)
-        };
+        let referents = self.known(&documents);
         let policies = documents.policies.iter();
         let compiled: Vec<CompiledPolicy> = policies
             .map(|policy| compile(&policy.value, &referents))
@@ -185,6 +211,42 @@ impl Engine {
         Ok(broken)
     }
 
+    /// What there is to refer to, now.
+    fn known(&self, documents: &Documents) -> Referents {
+        Referents {
+            remote_policies: self.remote.known(),
+            kms_keys: self.sources.keys(documents),
+            trust_roots: self.sources.trust_roots(documents),
+            default_trust: self.sources.default_trust(),
+            ..referents(documents, &self.namespace)
+        }
+    }
+
+    /// Keeps the default trust as its file has it, if it comes from one, until `stop`.
+    pub async fn watch_trusted_root(&self, interval: Duration, stop: CancellationToken) {
+        let file = {
+            let mut file = self.trusted_root.lock();
+            file.as_mut()
+                .unwrap_or_else(|poisoned| poisoned.get_mut())
+                .take()
+        };
+        let Some(file) = file else {
+            return stop.cancelled().await;
+        };
+        let on_change = |trust: Result<_, FileError>| match trust {
+            Ok(trust) => {
+                tracing::info!("the trusted root was read again");
+                self.sources.replace_default(trust);
+                self.wanted.notify_one();
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "the last good trusted root stays in force");
+            }
+        };
+        file.watch(interval, stop, on_change).await;
+    }
+
     fn lock(&self) -> MutexGuard<'_, InForce> {
         self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -198,10 +260,27 @@ pub fn referents(documents: &Documents, namespace: &str) -> Referents {
         let name = map.metadata.name.clone().unwrap_or_default();
         (name, map.data.clone().unwrap_or_default())
     });
+    let secrets = documents.secrets.iter().map(|secret| &secret.value);
+    let ours = secrets.filter(|secret| is_in(&secret.metadata, namespace));
+    let secrets = ours.map(|secret| {
+        let name = secret.metadata.name.clone().unwrap_or_default();
+        let data = secret.data.clone().unwrap_or_default().into_iter();
+        (name, data.map(|(key, bytes)| (key, bytes.0)).collect())
+    });
     Referents {
+        namespace: namespace.to_owned(),
         config_maps: config_maps.collect(),
+        secrets: secrets.collect(),
         ..Referents::default()
     }
+}
+
+/// The texts behind URLs that these documents refer to.
+fn remote_texts(documents: &[&Documents]) -> BTreeSet<RemotePolicy> {
+    let policies = documents.iter().flat_map(|documents| &documents.policies);
+    policies
+        .flat_map(|policy| remote_policies(&policy.value))
+        .collect()
 }
 
 /// Whether something is in this namespace, which is that of whatever names none.
@@ -235,10 +314,6 @@ pub fn unused(documents: &Documents, namespace: &str) -> Vec<String> {
             origin.file.display()
         )
     };
-    let roots = documents
-        .trust_roots
-        .iter()
-        .map(|d| line("TrustRoot", d.value.metadata.name.as_ref(), &d.origin));
     let foreign = documents
         .config_maps
         .iter()
@@ -254,5 +329,5 @@ pub fn unused(documents: &Documents, namespace: &str) -> Vec<String> {
         .namespaces
         .iter()
         .map(|d| line("Namespace", d.value.metadata.name.as_ref(), &d.origin));
-    roots.chain(maps).chain(namespaces).collect()
+    maps.chain(namespaces).collect()
 }

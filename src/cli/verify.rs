@@ -92,8 +92,8 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     for unused in &engine::unused(&documents, engine.namespace()) {
         note(unused);
     }
+    engine.prepare(&documents).await;
     let broken = engine.replace(documents)?;
-    let broken = engine.refresh().await?.unwrap_or(broken);
     if !broken.is_empty() {
         bail!("{}", explain_broken(&broken));
     }

@@ -10,7 +10,7 @@ use crate::api;
 use crate::trust::TrustMaterial;
 
 /// What there is to refer to. Empty: every reference dangles.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Referents {
     /// Our own namespace: that of the ConfigMaps and Secrets below. A Secret elsewhere is never read.
     pub namespace: String,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vouchsafe::app::webhook::{self, Certificate, Running, WebhookSettings};
-use vouchsafe::config::{JudgeArgs, NoMatch};
+use vouchsafe::config::{JudgeArgs, NoMatch, TrustArgs};
 use vouchsafe::limits::Limits;
 use vouchsafe::server::TlsVersion;
 
@@ -132,6 +132,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             no_match_policy: NoMatch::Deny,
             insecure_registry: Vec::new(),
             registry_ca: None,
+            trust: TrustArgs::default(),
         },
         listen: loopback,
         admin_listen: loopback,

@@ -3,12 +3,13 @@
 //! It is looked at again and again and compared by content, as a mounted ConfigMap needs it. What is not a trusted root changes
 //! nothing: the last good one stays, and requests in flight keep theirs whatever happens.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::trust::{InvalidTrustRoot, TrustMaterial};
@@ -49,8 +50,8 @@ pub enum FileError {
 
 impl TrustedRootFile {
     /// Reads the file.
-    pub async fn open(path: PathBuf) -> Result<(Self, Arc<TrustMaterial>), FileError> {
-        let bytes = read(&path).await?;
+    pub fn open(path: PathBuf) -> Result<(Self, Arc<TrustMaterial>), FileError> {
+        let bytes = read(&path)?;
         let trust = parse(&path, &bytes)?;
         let seen = Ok(Sha256::digest(&bytes).into());
         Ok((Self { path, seen }, trust))
@@ -68,7 +69,11 @@ impl TrustedRootFile {
             .await
             .is_some()
         {
-            let read = read(&self.path).await;
+            let path = self.path.clone();
+            let Ok(read) = tokio::task::spawn_blocking(move || read(&path)).await else {
+                tracing::error!("the trusted root could not be looked at");
+                continue;
+            };
             let seen = match &read {
                 Ok(bytes) => Ok(Sha256::digest(bytes).into()),
                 Err(FileError::Read { source, .. }) => Err(source.to_string()),
@@ -91,16 +96,13 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Arc<TrustMaterial>, FileError> {
     })
 }
 
-async fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let fail = |source| FileError::Read {
         path: path.display().to_string(),
         source,
     };
-    let file = tokio::fs::File::open(path).await.map_err(fail)?;
+    let file = File::open(path).map_err(fail)?;
     let mut bytes = Vec::new();
-    file.take(BYTES)
-        .read_to_end(&mut bytes)
-        .await
-        .map_err(fail)?;
+    file.take(BYTES).read_to_end(&mut bytes).map_err(fail)?;
     Ok(bytes)
 }

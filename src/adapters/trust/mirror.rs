@@ -5,7 +5,8 @@
 //! behind a version that was seen, mix states, or exchange a file (T-39). A refresh that fails leaves nothing behind.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -29,10 +30,12 @@ pub struct Mirror {
     targets: String,
     target: String,
     root: Vec<u8>,
-    /// What the last good refresh left.
+    /// What the last good refresh left, here or in an earlier run.
     kept: Mutex<Kept>,
+    /// Whether [`Mirror::restore`] was called.
+    restored: AtomicBool,
     /// Where that is written; `None`: nowhere.
-    path: Option<std::path::PathBuf>,
+    path: Option<PathBuf>,
 }
 
 /// Why a mirror gives no trusted root.
@@ -91,10 +94,16 @@ impl Mirror {
             targets: targets.to_owned(),
             target: remote.trusted_root_target.clone(),
             kept: Mutex::default(),
+            restored: AtomicBool::new(false),
             path: folder.map(|folder| Kept::path(folder, base.as_str(), &remote.root.0)),
             root: remote.root.0.clone(),
             base,
         })
+    }
+
+    /// Whether what was kept by an earlier run was looked at.
+    pub fn is_restored(&self) -> bool {
+        self.restored.load(Ordering::Relaxed)
     }
 
     /// What was kept by an earlier run, verified anew as of the time when it was good, with that time. `None`: nothing is there.
@@ -102,6 +111,7 @@ impl Mirror {
         &self,
         now: Timestamp,
     ) -> Result<Option<(TufRoot, Timestamp)>, MirrorError> {
+        self.restored.store(true, Ordering::Relaxed);
         let Some(path) = &self.path else {
             return Ok(None);
         };
@@ -173,9 +183,9 @@ struct Files {
 }
 
 impl Files {
-    fn get<'a>(&'a self, folder: &'a str, path: &'a str, limit: u64) -> FetchFuture<'a> {
+    fn get(&self, url: Option<Url>, limit: u64) -> FetchFuture<'_> {
         Box::pin(async move {
-            let url = self.url(folder, path).ok_or_else(|| {
+            let url = url.ok_or_else(|| {
                 sigstore_tuf::Error::transport("a name leads out of the repository")
             })?;
             let ask = Ask {
@@ -205,10 +215,19 @@ impl Files {
         })
     }
 
-    /// The address of a file, below the base whatever its name spells (T-38).
-    fn url(&self, folder: &str, path: &str) -> Option<Url> {
-        let mut url = self.base.clone();
-        let segments = folder.split('/').chain(path.split('/'));
+    /// The address of metadata, whose names are encoded already.
+    fn metadata(&self, name: &str) -> Option<Url> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.~%".contains(c);
+        if !name.chars().all(is_plain) || name.starts_with('.') {
+            return None;
+        }
+        let base = self.base.as_str().trim_end_matches('/');
+        Url::parse(&format!("{base}/{name}")).ok()
+    }
+
+    /// The address of a target, below the folder of targets whatever its name spells (T-38).
+    fn target(&self, path: &str) -> Option<Url> {
+        let segments = self.targets.split('/').chain(path.split('/'));
         let segments: Vec<&str> = segments.filter(|segment| !segment.is_empty()).collect();
         if segments
             .iter()
@@ -216,6 +235,7 @@ impl Files {
         {
             return None;
         }
+        let mut url = self.base.clone();
         url.path_segments_mut()
             .ok()?
             .pop_if_empty()
@@ -226,10 +246,10 @@ impl Files {
 
 impl Repository for Files {
     fn fetch_metadata<'a>(&'a self, name: &'a str, max_length: u64) -> FetchFuture<'a> {
-        self.get("", name, max_length)
+        self.get(self.metadata(name), max_length)
     }
 
     fn fetch_target<'a>(&'a self, path: &'a str, max_length: u64) -> FetchFuture<'a> {
-        self.get(&self.targets, path, max_length)
+        self.get(self.target(path), max_length)
     }
 }
