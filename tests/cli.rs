@@ -13,6 +13,8 @@ mod support;
 
 #[path = "cli/desk.rs"]
 mod desk;
+#[path = "cli/elsewhere.rs"]
+mod elsewhere;
 #[path = "cli/exit_codes.rs"]
 mod exit_codes;
 #[path = "cli/manifests.rs"]

@@ -14,4 +14,5 @@ mod support;
 mod trust_roots {
     mod archive;
     mod keys;
+    mod mirror;
 }

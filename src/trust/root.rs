@@ -81,7 +81,22 @@ pub(super) fn of_certificates(pem: &str) -> Result<TrustedRoot, InvalidTrustRoot
     Ok(root)
 }
 
-fn from_json(value: Value) -> Result<TrustedRoot, InvalidTrustRoot> {
+/// Protocol buffers leave out of their JSON what is empty, which for addresses of a private Sigstore is often so.
+fn from_json(mut value: Value) -> Result<TrustedRoot, InvalidTrustRoot> {
+    for (list, address) in [
+        ("tlogs", "baseUrl"),
+        ("ctlogs", "baseUrl"),
+        ("certificateAuthorities", "uri"),
+    ] {
+        let entries = value.get_mut(list).and_then(Value::as_array_mut);
+        let entries = entries
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_object_mut);
+        for entry in entries {
+            entry.entry(address).or_insert_with(|| json!(""));
+        }
+    }
     serde_json::from_value(value).map_err(|e| InvalidTrustRoot::malformed(&e))
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use sigstore_trust_root::TrustedRoot;
 use vouchsafe::api;
+use vouchsafe::trust::TrustMaterial;
 use vouchsafe::trust::sigstore_keys::{UnusableField, trusted_root};
 
 use crate::support::vectors::vectors;
@@ -199,5 +200,20 @@ fn the_recorded_trust_root_of_a_private_sigstore_is_read() {
     let root = json_of(&recorded["spec"]["sigstoreKeys"]);
     for list in ["certificateAuthorities", "ctlogs", "tlogs"] {
         assert!(!root[list].as_array().unwrap().is_empty(), "{list}");
+    }
+}
+
+/// Also those of a private Sigstore, whose logs have no addresses.
+#[test]
+fn every_recorded_trusted_root_is_trust_material() {
+    let Some(vectors) = vectors() else { return };
+    let mut paths = vec![vectors.join("conforma/trusted_root.json")];
+    for entry in std::fs::read_dir(vectors.join("roots")).unwrap() {
+        paths.push(entry.unwrap().path());
+    }
+    for path in paths.iter().filter(|path| path.extension().is_some()) {
+        let json = std::fs::read(path).unwrap();
+        let read = TrustMaterial::from_trusted_root_json(&json);
+        assert!(read.is_ok(), "{}: {read:?}", path.display());
     }
 }
