@@ -5,7 +5,6 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::as_conversions,
     reason = "a fixture that breaks fails the test by panicking"
 )]
 

@@ -182,9 +182,9 @@ mod tests {
     use super::*;
 
     const RHYTHM: Rhythm = Rhythm {
-        every: Duration::from_secs(3_600),
+        every: Duration::from_hours(1),
         retry: Duration::from_secs(10),
-        max_stale: Duration::from_secs(24 * 3_600),
+        max_stale: Duration::from_hours(24),
     };
 
     fn after(start: Instant, seconds: u64) -> Instant {
@@ -256,7 +256,7 @@ mod tests {
     fn what_was_kept_from_before_is_as_old_as_it_is() {
         let start = Instant::now() + Duration::from_secs(100_000);
         let held = held("a", start);
-        held.restore("a", 1, Duration::from_secs(23 * 3_600), start);
+        held.restore("a", 1, Duration::from_hours(23), start);
         assert_eq!(held.get("a", start), Ok(1));
         assert!(held.get("a", after(start, 3_600)).is_err());
         assert_eq!(held.due(start), ["a"]);

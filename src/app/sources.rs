@@ -1,6 +1,6 @@
 //! What policies refer to outside of themselves: keys in Secrets and key management services, trust roots, and where each is now.
 //!
-//! Secrets and TrustRoots come with the policies. What is behind a network is fetched off the path of requests ([`Sources::fetch`]): at
+//! Secrets and `TrustRoot`s come with the policies. What is behind a network is fetched off the path of requests ([`Sources::fetch`]): at
 //! the start and for new policies before they are in force, later in the background. A fetch that fails keeps the last good value;
 //! what has none is told to the policies that refer to it, and to nobody else.
 
@@ -39,11 +39,11 @@ const CONCURRENT: usize = 8;
 const REFERENCES: usize = 256;
 
 /// From one good fetch of a key to the next.
-const KEYS_EVERY: Duration = Duration::from_secs(3_600);
+const KEYS_EVERY: Duration = Duration::from_hours(1);
 /// How long a key is used after it was fetched, unless told otherwise.
 const MAX_STALE_KEYS: Duration = Duration::from_hours(24);
 /// From one good refresh of a trust root to the next.
-const ROOTS_EVERY: Duration = Duration::from_secs(6 * 3_600);
+const ROOTS_EVERY: Duration = Duration::from_hours(6);
 /// From a failed fetch to the next, at first.
 const RETRY: Duration = Duration::from_secs(15);
 
@@ -235,7 +235,9 @@ impl Sources {
     pub(super) fn default_trust(&self) -> Option<Arc<TrustMaterial>> {
         match &self.default {
             Default::Given(trust) => Some(trust.load_full()),
-            Default::Mirrored { name, .. } => Some(self.roots.get(name, Instant::now()).ok()?.trust),
+            Default::Mirrored { name, .. } => {
+                Some(self.roots.get(name, Instant::now()).ok()?.trust)
+            }
         }
     }
 

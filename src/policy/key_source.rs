@@ -26,7 +26,7 @@ pub(super) fn text<'a>(
 ) -> Result<KeyText<'a>, Problem> {
     if let Some(secret) = &key.secret_ref {
         let field = format!("{path}.secretref");
-        return in_secret(secret, field, referents);
+        return in_secret(secret, &field, referents);
     }
     if !key.kms.is_empty() {
         let field = format!("{path}.kms");
@@ -52,7 +52,7 @@ pub(super) fn text<'a>(
 
 fn in_secret<'a>(
     secret: &api::SecretReference,
-    field: String,
+    field: &str,
     referents: &'a Referents,
 ) -> Result<KeyText<'a>, Problem> {
     let own = &referents.namespace;
@@ -61,12 +61,11 @@ fn in_secret<'a>(
         return Err(Problem::unresolved(format!("{field}.namespace"), why));
     }
     let name = &secret.name;
-    let wrong = |why: String| Problem::unresolved(field.clone(), why);
     let Some(data) = referents.secrets.get(name) else {
-        return Err(wrong(format!(
-            "secret {name:?} is not in the namespace {own:?}"
-        )));
+        let why = format!("secret {name:?} is not in the namespace {own:?}");
+        return Err(Problem::unresolved(field, why));
     };
+    let wrong = |why: String| Problem::elsewhere(field, why);
     let mut entries = data.values();
     let bytes = match (entries.next(), entries.next(), data.get(COSIGN_PUBLIC_KEY)) {
         (None, ..) => return Err(wrong(format!("secret {name:?} contains no data"))),
@@ -85,7 +84,7 @@ fn in_secret<'a>(
     })?;
     Ok(KeyText {
         pem,
-        field: field.clone(),
+        field: field.to_owned(),
         found_in: Some(format!("secret {name:?}")),
     })
 }

@@ -126,7 +126,7 @@ pub fn archive(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (path, content) in files {
         let mut header = tar::Header::new_gnu();
-        header.set_size(content.len() as u64);
+        header.set_size(u64::try_from(content.len()).unwrap());
         header.set_mode(0o644);
         if path.starts_with('/') || path.contains("..") {
             // Not by the builder, which refuses names that lead elsewhere.

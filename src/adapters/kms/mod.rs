@@ -12,7 +12,7 @@
 //! | `aws` | AWS KMS `GetPublicKey`, signed with Signature Version 4 |
 //! | `gcp` | Google Cloud KMS `getPublicKey` |
 //! | `azure` | Azure Key Vault and Managed HSM `Get Key` |
-//! | `vault` | Transit of HashiCorp Vault and OpenBao |
+//! | `vault` | Transit of `HashiCorp` Vault and `OpenBao` |
 
 mod aws;
 mod azure;

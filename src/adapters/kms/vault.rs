@@ -1,4 +1,4 @@
-//! `hashivault://KEY`: the transit engine of HashiCorp Vault and OpenBao, at the address that the environment names.
+//! `hashivault://KEY`: the transit engine of `HashiCorp` Vault and `OpenBao`, at the address that the environment names.
 
 use std::collections::BTreeMap;
 

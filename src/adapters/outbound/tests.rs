@@ -16,7 +16,7 @@ async fn server() -> Url {
         .route(
             "/slow",
             get(|| async {
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                tokio::time::sleep(Duration::from_mins(1)).await;
                 "slow"
             }),
         );

@@ -12,6 +12,7 @@ use crate::policy::{Referents, compile};
 const KEY: &str = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt\n6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n-----END PUBLIC KEY-----\n";
 const PRIVATE: &str = "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nc2VjcmV0\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n";
 const AT: &str = "cannot be resolved: spec.authorities[0].key";
+const UNUSABLE: &str = "what it refers to cannot be used: spec.authorities[0].key";
 
 fn problems(key: &Value, referents: &Referents) -> Vec<String> {
     let document = json!({
@@ -69,7 +70,7 @@ fn a_secret_that_holds_no_usable_key_is_told_in_words_and_never_repeated() {
         ),
     ] {
         let found = in_secret(&entries);
-        assert_eq!(found, [format!("{AT}.secretref\n{why}")]);
+        assert_eq!(found, [format!("{UNUSABLE}.secretref\n{why}")]);
         assert!(!found[0].contains("c2VjcmV0"));
     }
 }
@@ -110,7 +111,7 @@ fn the_key_of_a_key_management_service_is_what_was_fetched_for_exactly_that_refe
     assert_eq!(answered(Ok(Arc::from(KEY))), [""; 0]);
     assert_eq!(
         answered(Err("it is sealed".to_owned())),
-        [format!("{AT}.kms\nit is sealed")]
+        [format!("{UNUSABLE}.kms\nit is sealed")]
     );
     assert_eq!(
         problems(&json!({"kms": uri}), &Referents::default()),
