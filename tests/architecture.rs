@@ -49,7 +49,11 @@ const TABLE: &[(&str, &[&str])] = &[
             "verdict",
         ],
     ),
-    ("apply", &["api", "go_regexp", "policy", "predicate_policy"]),
+    // `trust` for whether the keys of a TrustRoot are keys.
+    (
+        "apply",
+        &["api", "go_regexp", "policy", "predicate_policy", "trust"],
+    ),
     ("explain", &["verdict", "verify", "evidence", "statement"]),
     // `workload` for the scope of pull secrets, which its trait `Credentials` takes.
     ("gather", &["image", "evidence", "limits", "workload"]),

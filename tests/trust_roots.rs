@@ -11,6 +11,7 @@ mod support;
 
 mod trust_roots {
     mod archive;
+    mod engine;
     mod keys;
     mod mirror;
 }

@@ -33,6 +33,8 @@ use crate::trust::{TrustMaterial, archive, sigstore_keys};
 const REQUEST: Duration = Duration::from_secs(10);
 /// Time for all that new policies refer to, before they are in force without what is missing.
 const PREPARATION: Duration = Duration::from_secs(20);
+/// Time for one refresh of a mirror, which is several requests.
+const REFRESH: Duration = Duration::from_mins(1);
 /// Fetches at one time.
 const CONCURRENT: usize = 8;
 /// The most references of one kind.
@@ -303,9 +305,9 @@ impl Sources {
         if !mirror.is_restored() {
             self.restore(name, &mirror, now).await;
         }
-        let found = mirror
-            .refresh(now)
-            .await
+        let refreshed = timeout(REFRESH, mirror.refresh(now)).await;
+        let found = refreshed
+            .map_err(|_| format!("the mirror took more than {} s", REFRESH.as_secs()))?
             .map_err(|error| error.to_string())?;
         material(&found.json, Some(found.expires))
     }

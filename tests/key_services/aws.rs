@@ -6,7 +6,7 @@ use super::stand_in::{DER, PEM, StandIn, ask, json as ok, text};
 
 const ARN: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
-fn keys<'a>(kms: &'a StandIn) -> [(&'a str, &'a str); 4] {
+fn keys(kms: &StandIn) -> [(&str, &str); 4] {
     [
         ("AWS_ENDPOINT_URL_KMS", kms.url.as_str()),
         ("AWS_ACCESS_KEY_ID", "AKID"),

@@ -36,13 +36,13 @@ fn days(days: i64) -> SignedDuration {
 type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
 /// A mirror whose files can be exchanged.
-struct Served {
-    url: String,
+pub(crate) struct Served {
+    pub(crate) url: String,
     files: Files,
 }
 
 impl Served {
-    async fn start(repository: &TufRepository) -> Self {
+    pub(crate) async fn start(repository: &TufRepository) -> Self {
         let files: Files = Arc::new(Mutex::new(repository.files()));
         let router = Router::new().fallback(serve).with_state(Arc::clone(&files));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -55,7 +55,7 @@ impl Served {
         *self.files.lock().unwrap() = files;
     }
 
-    fn is_down(&self) {
+    pub(crate) fn is_down(&self) {
         self.now_has(BTreeMap::new());
     }
 
@@ -88,7 +88,7 @@ fn outbound() -> Outbound {
     Outbound::new(None, Duration::from_secs(5)).unwrap()
 }
 
-fn repository(content: &[u8]) -> TufRepository {
+pub(crate) fn repository(content: &[u8]) -> TufRepository {
     TufRepository::new("trusted_root.json", content)
 }
 
