@@ -36,10 +36,6 @@ pub struct JudgeArgs {
     #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_NO_MATCH_POLICY")]
     pub no_match_policy: NoMatch,
 
-    /// A trusted_root.json: whose certificates, logs and timestamps count where a policy names no TrustRoot. Default: the public Sigstore
-    #[arg(long, value_name = "FILE", env = "VOUCHSAFE_TRUSTED_ROOT")]
-    pub trusted_root: Option<PathBuf>,
-
     /// A registry that speaks plain HTTP: host, host:port, *.suffix or CIDR. Loopback does by default. May be given again
     #[arg(
         long,
@@ -66,6 +62,10 @@ pub struct JudgeArgs {
     /// What is different about single registries: certificates, mirrors, proxy, credentials (docs/registries.md)
     #[arg(long, value_name = "FILE", env = "VOUCHSAFE_REGISTRIES")]
     pub registries: Option<PathBuf>,
+
+    /// What is trusted where policies name no TrustRoot.
+    #[command(flatten)]
+    pub trust: TrustArgs,
 }
 
 /// `--tags`.
@@ -91,6 +91,37 @@ impl From<Tags> for TagMode {
             Tags::Require => Self::Require,
         }
     }
+}
+
+/// Where trust comes from that no policy holds itself.
+#[derive(Args, Clone, Debug, Default)]
+pub struct TrustArgs {
+    /// Trust this `trusted_root.json` where a policy names no TrustRoot, instead of the public Sigstore; read again when it changes
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "tuf_mirror",
+        env = "VOUCHSAFE_TRUSTED_ROOT"
+    )]
+    pub trusted_root: Option<PathBuf>,
+
+    /// Refresh that trust from this TUF mirror (the public one is <https://tuf-repo-cdn.sigstore.dev>). Without it nothing is
+    /// asked: the trusted root that came with this program is used
+    #[arg(long, value_name = "URL", env = "VOUCHSAFE_TUF_MIRROR")]
+    pub tuf_mirror: Option<String>,
+
+    /// The `root.json` with which trust in the mirror begins; without it, that of the public Sigstore
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tuf_mirror",
+        env = "VOUCHSAFE_TUF_ROOT"
+    )]
+    pub tuf_root: Option<PathBuf>,
+
+    /// A folder in which trust that was refreshed is kept over restarts
+    #[arg(long, value_name = "FOLDER", env = "VOUCHSAFE_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
 }
 
 /// `--no-match-policy`.

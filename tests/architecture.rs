@@ -23,8 +23,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("go_regexp", &[]),
     ("statement", &["image", "limits"]),
     ("workload", &[]),
-    // For JSON under bounds.
-    ("trust", &["limits"]),
+    // `api` for the keys and repositories that a TrustRoot gives as they are written, `limits` for JSON under bounds.
+    ("trust", &["api", "limits"]),
     ("evidence", &["image", "limits"]),
     (
         "verify",
@@ -56,7 +56,11 @@ const TABLE: &[(&str, &[&str])] = &[
             "verdict",
         ],
     ),
-    ("apply", &["api", "go_regexp", "policy", "predicate_policy"]),
+    // `trust` for whether the keys of a TrustRoot are keys.
+    (
+        "apply",
+        &["api", "go_regexp", "policy", "predicate_policy", "trust"],
+    ),
     // What a case expects is said in the words of verdicts.
     ("cases", &["verdict"]),
     // `workload` for the fields that a mutation names.
@@ -84,9 +88,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "adapters",
-        // `policy` for what policies refer to: the texts behind URLs that are fetched for them.
+        // `policy` for what policies refer to: the texts behind URLs that are fetched for them. `trust` for the roots that are.
         &[
-            "gather", "api", "image", "verdict", "limits", "workload", "policy",
+            "gather", "api", "image", "verdict", "limits", "workload", "policy", "trust",
         ],
     ),
     ("server", &["workload", "explain", "limits", "verdict"]),

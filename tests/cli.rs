@@ -15,6 +15,8 @@ mod support;
 mod cases;
 #[path = "cli/desk.rs"]
 mod desk;
+#[path = "cli/elsewhere.rs"]
+mod elsewhere;
 #[path = "cli/exit_codes.rs"]
 mod exit_codes;
 #[path = "cli/manifests.rs"]

@@ -7,7 +7,11 @@
 pub mod certs;
 pub mod credentials;
 pub mod files;
+pub mod kms;
 pub mod metrics;
 pub mod oci;
+pub mod outbound;
 pub mod recording;
+pub mod refresh;
 pub mod remote_policies;
+pub mod trust;

@@ -1,7 +1,7 @@
 //! The engine: a judge with registries and credentials behind it, and the policies in force.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,8 +9,10 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
-use super::{kinds, roots};
+use super::kinds;
+use super::sources::{References, Sources};
 use crate::adapters::credentials::FileCredentials;
 use crate::adapters::files::{Documents, Origin};
 use crate::adapters::oci::{
@@ -19,12 +21,13 @@ use crate::adapters::oci::{
 };
 use crate::adapters::recording::{Recorder, Replay};
 use crate::adapters::remote_policies::{RemoteCounts, RemotePolicies};
+use crate::adapters::trust::{FileError, TrustedRootFile};
 use crate::apply::DEFAULT_NAMESPACE;
-use crate::config::JudgeArgs;
+use crate::config::{JudgeArgs, TrustArgs};
 use crate::decide::{Judge, Snapshot, TagMode};
 use crate::gather::{Credentials, Gatherer, Registry};
 use crate::limits::Limits;
-use crate::policy::{CompiledPolicy, PolicySet, Referents, compile, remote_policies};
+use crate::policy::{CompiledPolicy, PolicySet, Referents, RemotePolicy, compile, remote_policies};
 use crate::trust::TrustMaterial;
 use crate::verdict::NoMatchPolicy;
 use crate::workload::Kinds;
@@ -37,6 +40,9 @@ pub struct Engine {
     settings: Settings,
     /// What is asked over the network; `None` where a recording answers.
     network: Option<Network>,
+    sources: Sources,
+    /// The file of the default trust, until it is watched.
+    trusted_root: Mutex<Option<TrustedRootFile>>,
     /// What is in force, as it was read; held while it is compiled, so that two changes do not overtake each other.
     in_force: Mutex<InForce>,
     /// Told when there may be something to fetch.
@@ -49,6 +55,8 @@ struct Network {
     /// Of what the settings of registries were read first.
     registries: Option<Fingerprint>,
     remote: RemotePolicies,
+    /// What is trusted of servers beside the authorities of the system, in PEM.
+    extra_ca: Option<Vec<u8>>,
 }
 
 /// What was compiled, and what it was compiled against.
@@ -63,8 +71,6 @@ struct InForce {
 struct Settings {
     /// The namespace of what policies refer to.
     namespace: String,
-    /// What is trusted where a policy names no TrustRoot.
-    trust: Arc<TrustMaterial>,
     no_match: NoMatchPolicy,
     tags: TagMode,
     kinds: Arc<Kinds>,
@@ -99,8 +105,7 @@ impl Engine {
     ) -> anyhow::Result<Self> {
         let network = Network::new(args, limits, observer)?;
         let gatherer = Gatherer::new(Arc::new(network.registry.clone()), limits);
-        let (settings, credentials) = (Settings::new(args)?, credentials(args)?);
-        Self::over(gatherer, credentials, settings, Some(network), limits)
+        Self::asking(args, gatherer, network, limits)
     }
 
     /// The same, and what keeps every answer of a registry. Where it looks first depends on nothing that came before.
@@ -109,9 +114,27 @@ impl Engine {
         let recorder = Arc::new(Recorder::new(Arc::new(network.registry.clone())));
         let asked: Arc<dyn Registry> = Arc::<Recorder>::clone(&recorder);
         let gatherer = Gatherer::new(asked, limits).in_fixed_order();
-        let (settings, credentials) = (Settings::new(args)?, credentials(args)?);
-        let engine = Self::over(gatherer, credentials, settings, Some(network), limits)?;
-        Ok((engine, recorder))
+        Ok((Self::asking(args, gatherer, network, limits)?, recorder))
+    }
+
+    fn asking(
+        args: &JudgeArgs,
+        gatherer: Gatherer,
+        network: Network,
+        limits: &Limits,
+    ) -> anyhow::Result<Self> {
+        let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
+        let credentials = FileCredentials::new(docker, args.namespace.clone());
+        let sources = Sources::new(&args.trust, network.extra_ca.as_deref())?;
+        let settings = Settings::new(args)?;
+        Self::over(
+            gatherer,
+            credentials,
+            settings,
+            Some(network),
+            sources,
+            limits,
+        )
     }
 
     /// An engine without policies that asks nobody: what was recorded is all there is.
@@ -123,13 +146,13 @@ impl Engine {
         let gatherer = Gatherer::new(replay, limits).in_fixed_order();
         let settings = Settings {
             namespace: DEFAULT_NAMESPACE.to_owned(),
-            trust: trusted(None)?,
             no_match,
             tags: TagMode::Resolve,
             kinds: Arc::new(Kinds::built_in()),
         };
         let nobody = FileCredentials::new(DockerConfig::default(), String::new());
-        Self::over(gatherer, nobody, settings, None, limits)
+        let sources = Sources::new(&TrustArgs::default(), None)?;
+        Self::over(gatherer, nobody, settings, None, sources, limits)
     }
 
     fn over(
@@ -137,6 +160,7 @@ impl Engine {
         credentials: FileCredentials,
         settings: Settings,
         network: Option<Network>,
+        (sources, trusted_root): (Sources, Option<TrustedRootFile>),
         limits: &Limits,
     ) -> anyhow::Result<Self> {
         let credentials = Arc::new(credentials);
@@ -146,9 +170,11 @@ impl Engine {
         Ok(Self {
             judge: Judge::new(gatherer, shared, limits),
             credentials,
-            snapshot: ArcSwap::from_pointee(settings.snapshot(nothing)),
+            snapshot: ArcSwap::from_pointee(settings.snapshot(nothing, keys_only())),
             settings,
             network,
+            sources,
+            trusted_root: Mutex::new(trusted_root),
             in_force: Mutex::default(),
             wanted: Notify::new(),
         })
@@ -159,6 +185,7 @@ impl Engine {
         if let Some(network) = &mut self.network {
             network.remote.keep_for(max_stale);
         }
+        self.sources.keep_for(max_stale);
         self
     }
 
@@ -209,12 +236,34 @@ impl Engine {
             .unwrap_or_default()
     }
 
+    /// How things stand with keys and trust roots that are fetched.
+    pub fn references(&self) -> References {
+        let documents = Arc::clone(&self.lock().documents);
+        self.sources.references(&documents)
+    }
+
+    /// Fetches what these documents refer to and what is not there yet, so that they can be put in force whole. Ends in time, whether or
+    /// not everything could be fetched; what is in force is not touched.
+    pub async fn prepare(&self, documents: &Documents) {
+        let in_force = Arc::clone(&self.lock().documents);
+        let Some(network) = &self.network else {
+            return;
+        };
+        let both = [&*in_force, documents];
+        self.sources.want(&both);
+        let texts = remote_texts(&both);
+        tokio::join!(self.sources.prepare(), network.remote.refresh(&texts));
+    }
+
     /// Compiles what was read and puts it in force, broken policies included: they deny what they match.
     ///
     /// # Errors
     /// The policies together are too large for one automaton; what was in force stays.
     pub fn replace(&self, documents: Documents) -> anyhow::Result<Vec<Broken>> {
-        let broken = self.compile(&mut self.lock(), Arc::new(documents));
+        let mut in_force = self.lock();
+        let broken = self.compile(&mut in_force, Arc::new(documents));
+        // Of what is in force then, which may be what was before.
+        self.sources.want(&[&in_force.documents]);
         self.wanted.notify_one();
         broken
     }
@@ -228,11 +277,10 @@ impl Engine {
             return Ok(None);
         };
         let documents = Arc::clone(&self.lock().documents);
-        let policies = documents.policies.iter();
-        let wanted = policies.flat_map(|policy| remote_policies(&policy.value));
-        network.remote.refresh(&wanted.collect()).await;
+        let texts = remote_texts(&[&documents]);
+        tokio::join!(self.sources.fetch(), network.remote.refresh(&texts));
         let mut in_force = self.lock();
-        if network.remote.known() == in_force.referents.remote_policies {
+        if self.known(&in_force.documents) == *in_force.referents {
             return Ok(None);
         }
         let documents = Arc::clone(&in_force.documents);
@@ -249,15 +297,7 @@ impl Engine {
         in_force: &mut InForce,
         documents: Arc<Documents>,
     ) -> anyhow::Result<Vec<Broken>> {
-        let referents = Referents {
-            remote_policies: self
-                .network
-                .as_ref()
-                .map(|network| network.remote.known())
-                .unwrap_or_default(),
-            default_trust: Some(Arc::clone(&self.settings.trust)),
-            ..referents(&documents, &self.settings.namespace)
-        };
+        let referents = self.known(&documents);
         let policies = documents.policies.iter();
         let compiled: Vec<CompiledPolicy> = policies
             .map(|policy| compile(&policy.value, &referents))
@@ -268,12 +308,58 @@ impl Engine {
         // Credentials are not part of what is judged with: a request that is under way may see the new ones.
         self.credentials
             .replace(secrets.map(|secret| secret.value.clone()).collect());
-        self.snapshot.store(Arc::new(self.settings.snapshot(set)));
+        self.snapshot
+            .store(Arc::new(self.settings.snapshot(set, self.default_trust())));
         *in_force = InForce {
             documents,
             referents: Arc::new(referents),
         };
         Ok(broken)
+    }
+
+    /// What there is to refer to, now.
+    fn known(&self, documents: &Documents) -> Referents {
+        Referents {
+            remote_policies: self
+                .network
+                .as_ref()
+                .map(|network| network.remote.known())
+                .unwrap_or_default(),
+            kms_keys: self.sources.keys(documents),
+            trust_roots: self.sources.trust_roots(documents),
+            default_trust: self.sources.default_trust(),
+            ..referents(documents, &self.settings.namespace)
+        }
+    }
+
+    /// Keeps the default trust as its file has it, if it comes from one, until `stop`.
+    pub async fn watch_trusted_root(&self, interval: Duration, stop: CancellationToken) {
+        let file = {
+            let mut file = self.trusted_root.lock();
+            file.as_mut()
+                .unwrap_or_else(|poisoned| poisoned.get_mut())
+                .take()
+        };
+        let Some(file) = file else {
+            return stop.cancelled().await;
+        };
+        let on_change = |trust: Result<_, FileError>| match trust {
+            Ok(trust) => {
+                tracing::info!("the trusted root was read again");
+                self.sources.replace_default(trust);
+                self.wanted.notify_one();
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "the last good trusted root stays in force");
+            }
+        };
+        file.watch(interval, stop, on_change).await;
+    }
+
+    /// What is trusted where a policy names no TrustRoot, for those who name it in their answers.
+    fn default_trust(&self) -> Arc<TrustMaterial> {
+        self.sources.default_trust().unwrap_or_else(keys_only)
     }
 
     fn lock(&self) -> MutexGuard<'_, InForce> {
@@ -297,10 +383,19 @@ pub fn referents(documents: &Documents, namespace: &str) -> Referents {
         Some((secret.metadata.name.clone()?, data.collect()))
     });
     Referents {
+        namespace: namespace.to_owned(),
         config_maps: config_maps.collect(),
         secrets: secrets.collect(),
         ..Referents::default()
     }
+}
+
+/// The texts behind URLs that these documents refer to.
+fn remote_texts(documents: &[&Documents]) -> BTreeSet<RemotePolicy> {
+    let policies = documents.iter().flat_map(|documents| &documents.policies);
+    policies
+        .flat_map(|policy| remote_policies(&policy.value))
+        .collect()
 }
 
 /// Whether something is in this namespace, which is that of whatever names none.
@@ -309,16 +404,8 @@ fn is_in(metadata: &ObjectMeta, namespace: &str) -> bool {
     own.is_empty() || own == namespace
 }
 
-/// The root in this file, else that of the public Sigstore.
-fn trusted(file: Option<&Path>) -> anyhow::Result<Arc<TrustMaterial>> {
-    let trust = roots::trusted(file, false)?;
-    trust.map(Arc::new).context("--trusted-root")
-}
-
-/// The credentials of whoever runs us.
-fn credentials(args: &JudgeArgs) -> anyhow::Result<FileCredentials> {
-    let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
-    Ok(FileCredentials::new(docker, args.namespace.clone()))
+fn keys_only() -> Arc<TrustMaterial> {
+    Arc::new(TrustMaterial::keys_only())
 }
 
 // === impl Network ===
@@ -337,6 +424,7 @@ impl Network {
                 )
             })
         });
+        let extra_ca = extra_ca.transpose()?;
         let loaded = args
             .registries
             .as_deref()
@@ -350,7 +438,7 @@ impl Network {
             hosts,
             limits: limits.registry.clone(),
             insecure: args.insecure_hosts().context("--insecure-registry")?,
-            extra_ca: extra_ca.transpose()?,
+            extra_ca: extra_ca.clone(),
             observer,
             ..OciSettings::default()
         };
@@ -359,6 +447,7 @@ impl Network {
             registry: OciRegistry::new(&oci).context("cannot set up the registry client")?,
             registries,
             remote: RemotePolicies::new(web),
+            extra_ca,
         })
     }
 }
@@ -369,17 +458,16 @@ impl Settings {
     fn new(args: &JudgeArgs) -> anyhow::Result<Self> {
         Ok(Self {
             namespace: args.namespace.clone(),
-            trust: trusted(args.trusted_root.as_deref())?,
             no_match: args.no_match_policy.into(),
             tags: args.tags.into(),
             kinds: Arc::new(kinds::read(args.kinds.as_deref())?),
         })
     }
 
-    fn snapshot(&self, policies: PolicySet) -> Snapshot {
+    fn snapshot(&self, policies: PolicySet, trust: Arc<TrustMaterial>) -> Snapshot {
         Snapshot {
             policies: Arc::new(policies),
-            trust: Arc::clone(&self.trust),
+            trust,
             no_match: self.no_match,
             tags: self.tags,
             kinds: Arc::clone(&self.kinds),
@@ -404,10 +492,6 @@ pub fn unused(documents: &Documents, namespace: &str) -> Vec<String> {
             origin.file.display()
         )
     };
-    let roots = documents
-        .trust_roots
-        .iter()
-        .map(|d| line("TrustRoot", d.value.metadata.name.as_ref(), &d.origin));
     let foreign = documents
         .config_maps
         .iter()
@@ -423,5 +507,5 @@ pub fn unused(documents: &Documents, namespace: &str) -> Vec<String> {
         .namespaces
         .iter()
         .map(|d| line("Namespace", d.value.metadata.name.as_ref(), &d.origin));
-    roots.chain(maps).chain(namespaces).collect()
+    maps.chain(namespaces).collect()
 }

@@ -8,6 +8,7 @@
 //! | `observers` | what edge and registry client report, as metrics |
 //! | `policies` | what a ClusterImagePolicy or TrustRoot is told when it is applied |
 //! | [`roots`] | the root that is trusted where nobody names another one |
+//! | `sources` | what policies refer to outside of themselves: Secrets, key management services, trust roots |
 //! | [`webhook`] | the engine behind HTTPS, its certificate, its admin port, and the tasks that keep all of it fresh |
 
 pub mod cases;
@@ -16,4 +17,5 @@ pub mod kinds;
 mod observers;
 mod policies;
 pub mod roots;
+mod sources;
 pub mod webhook;

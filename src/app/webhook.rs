@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::engine::{self, Broken, Engine};
 use super::observers::{Requests, Reviews};
 use super::policies::PolicyReviewer;
+use super::sources::References;
 use crate::adapters::certs::{self, CertificateFiles, ServingCertificate};
 use crate::adapters::files;
 use crate::adapters::metrics::Metrics;
@@ -106,8 +107,8 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     let documents = files::load(&settings.judge.policies)?;
     warn_unused(&documents, &engine);
     let known = documents.fingerprint;
+    engine.prepare(&documents).await;
     let broken = engine.replace(documents)?;
-    let broken = engine.refresh().await?.unwrap_or(broken);
     count(&metrics, &engine, &broken);
     let loaded = engine.snapshot().policies.policies().len();
     tracing::info!(policies = loaded, broken = broken.len(), "policies loaded");
@@ -142,6 +143,12 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
             "the watch on the settings of registries"
         });
     }
+    let (trusting, trust_stop) = (Arc::clone(&engine), stop.clone());
+    let interval = settings.policies_interval;
+    tasks.spawn(async move {
+        trusting.watch_trusted_root(interval, trust_stop).await;
+        "the watch on the trusted root"
+    });
     let exposition = Arc::clone(&metrics);
     let admin_router = admin::router(readiness.clone(), Arc::new(move || exposition.encode()));
     let connections = settings.limits.in_flight.connections;
@@ -242,21 +249,20 @@ fn reload(
     stop: CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
     let on_change = move |loaded: Result<files::Documents, files::LoadError>| {
-        let replaced = loaded.map_err(anyhow::Error::from).and_then(|documents| {
-            warn_unused(&documents, &engine);
-            engine.replace(documents)
-        });
-        match replaced {
-            Ok(broken) => {
-                count(&metrics, &engine, &broken);
-                tracing::info!(
-                    policies = engine.snapshot().policies.policies().len(),
-                    broken = broken.len(),
-                    "policies reloaded"
-                );
-            }
-            Err(error) => {
-                tracing::error!(%error, "policies cannot be read; the last good set stays in force");
+        let (engine, metrics) = (Arc::clone(&engine), Arc::clone(&metrics));
+        async move {
+            match put_in_force(loaded, &engine).await {
+                Ok(broken) => {
+                    count(&metrics, &engine, &broken);
+                    tracing::info!(
+                        policies = engine.snapshot().policies.policies().len(),
+                        broken = broken.len(),
+                        "policies reloaded"
+                    );
+                }
+                Err(error) => {
+                    tracing::error!(%error, "policies cannot be read; the last good set stays in force");
+                }
             }
         }
     };
@@ -298,6 +304,17 @@ fn reload_registries(
     ))
 }
 
+async fn put_in_force(
+    loaded: Result<files::Documents, files::LoadError>,
+    engine: &Engine,
+) -> anyhow::Result<Vec<Broken>> {
+    let documents = loaded?;
+    warn_unused(&documents, engine);
+    // What is in force stays so until what the new policies refer to is there.
+    engine.prepare(&documents).await;
+    engine.replace(documents)
+}
+
 /// Keeps what policies refer to outside of any file fresh: looks at once where something new is referred to, and else every few
 /// seconds whether something is due.
 async fn refresh(engine: Arc<Engine>, metrics: Arc<Metrics>) {
@@ -317,6 +334,7 @@ async fn refresh(engine: Arc<Engine>, metrics: Arc<Metrics>) {
             }
         }
         metrics.remote_policies(engine.remote_counts());
+        count_references(&metrics, &engine);
         let _ = tokio::time::timeout(LOOK, engine.wants_something()).await;
     }
 }
@@ -333,6 +351,17 @@ fn count(metrics: &Metrics, engine: &Engine, broken: &[Broken]) {
     for policy in broken {
         tracing::warn!(policy = policy.name, problems = ?policy.problems, "policy cannot be used; images it matches are denied");
     }
+}
+
+fn count_references(metrics: &Metrics, engine: &Engine) {
+    let References {
+        keys,
+        roots,
+        expires,
+    } = engine.references();
+    metrics.references("key", keys);
+    metrics.references("trust-root", roots);
+    metrics.trust_expires(expires);
 }
 
 // === impl Running ===

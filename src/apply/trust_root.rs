@@ -6,6 +6,7 @@ use spki::der::{Decode, Document, Reader, SliceReader, Tag, TagNumber, Tagged};
 
 use crate::api;
 use crate::policy::Problem;
+use crate::trust::sigstore_keys::{self, UnusableField};
 
 /// `id-ce-basicConstraints`, RFC 5280 §4.2.1.9.
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
@@ -95,7 +96,19 @@ fn check_keys(keys: &api::SigstoreKeys) -> Vec<Problem> {
             problems.extend(check_log(log, &format!("{PATH}.{list}[{index}]")));
         }
     }
+    if problems.is_empty() {
+        problems.extend(check_content(keys));
+    }
     problems
+}
+
+/// Keys and certificates that cannot be read, which policy-controller finds when it has accepted the resource already.
+fn check_content(keys: &api::SigstoreKeys) -> Vec<Problem> {
+    let unusable = sigstore_keys::trusted_root(keys).err().unwrap_or_default();
+    unusable
+        .into_iter()
+        .map(|UnusableField { field, detail }| Problem::new("cannot be used", field, detail))
+        .collect()
 }
 
 fn check_authority(authority: &api::CertificateAuthority, path: &str) -> Vec<Problem> {

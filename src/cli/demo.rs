@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Exit, colour_on_stdout, print};
 use crate::adapters::remote_policies::MAX_STALE;
 use crate::app::webhook::{self, Certificate, WebhookSettings};
-use crate::config::{JudgeArgs, NoMatch, Tags};
+use crate::config::{JudgeArgs, NoMatch, Tags, TrustArgs};
 use crate::demo::cast::{self, Part};
 use crate::demo::registry::{Registry, Store};
 use crate::limits::Limits;
@@ -212,7 +212,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             tags: Tags::default(),
             kinds: None,
             registries: None,
-            trusted_root: None,
+            trust: TrustArgs::default(),
         },
         listen: free_port,
         admin_listen: free_port,

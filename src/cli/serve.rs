@@ -95,7 +95,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600), env = "VOUCHSAFE_RELOAD_INTERVAL")]
     reload_interval: u64,
 
-    /// How long what was fetched for a policy (`remote`) stays in use when it cannot be fetched again, in seconds
+    /// How long what was fetched for a policy (`remote`, `key.kms`) stays in use when it cannot be fetched again, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = MAX_STALE.as_secs(), env = "VOUCHSAFE_MAX_STALE")]
     max_stale: u64,
 

@@ -116,8 +116,8 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     for unused in &engine::unused(&documents, engine.namespace()) {
         note(unused);
     }
+    engine.prepare(&documents).await;
     let broken = engine.replace(documents)?;
-    let broken = engine.refresh().await?.unwrap_or(broken);
     // Policies are decided about before any image is.
     if !broken.is_empty() {
         let told: Vec<String> = broken.iter().map(Broken::to_string).collect();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::authority::{
     AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted,
 };
+use super::key_source;
 use super::problem::Problem;
 use super::program::{self, WholeProgram};
 use super::pull_secret;
@@ -225,7 +226,7 @@ fn authority_kind(
             message: fixed.message.clone(),
         })),
         (None, Some(key), _) => {
-            let key = public_key(key, &format!("{path}.key"), problems);
+            let key = public_key(key, &format!("{path}.key"), referents, problems);
             let requirement = key.map(|key| trust::of_key(authority, key, referents));
             signed(authority, requirement, path, referents, problems)
         }
@@ -265,30 +266,24 @@ fn signed(
     })
 }
 
-fn public_key(key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Option<PublicKey> {
-    if !key.kms.is_empty() {
-        problems.push(Problem::not_supported(
-            format!("{path}.kms"),
-            "a key of a key management service",
-        ));
-        return None;
-    }
-    if key.secret_ref.is_some() {
-        problems.push(Problem::not_supported(
-            format!("{path}.secretref"),
-            "a key in a Secret",
-        ));
-        return None;
-    }
-    inline_key(key, path, problems)
-}
-
-/// The key in `data`, with the hash that the policy names for it. It is well-formed, so what is wrong with it is that it is of a kind
-/// that is not verified with.
-fn inline_key(key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Option<PublicKey> {
+/// The key that is referred to, with the hash that the policy names for it. A key in `data` is well-formed, so what is wrong with it is
+/// that it is of a kind that is not verified with; what was found elsewhere may be anything.
+fn public_key(
+    key: &api::KeyRef,
+    path: &str,
+    referents: &Referents,
+    problems: &mut Vec<Problem>,
+) -> Option<PublicKey> {
+    let text = match key_source::text(key, path, referents) {
+        Ok(text) => text,
+        Err(problem) => {
+            problems.push(problem);
+            return None;
+        }
+    };
     let read = match key.hash_algorithm.parse() {
-        _ if key.hash_algorithm.is_empty() => PublicKey::from_pem(&key.data),
-        Ok(hash) => PublicKey::from_pem_with_hash(&key.data, hash),
+        _ if key.hash_algorithm.is_empty() => PublicKey::from_pem(text.pem),
+        Ok(hash) => PublicKey::from_pem_with_hash(text.pem, hash),
         Err(UnknownHash) => {
             let field = format!("{path}.hashAlgorithm");
             problems.push(Problem::not_supported(field, "with this hash, a signature"));
@@ -299,14 +294,17 @@ fn inline_key(key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Opt
         Ok(key) => return Some(key),
         Err(error) => error,
     };
-    let field = match &error {
-        InvalidKey::Hash { .. } => format!("{path}.hashAlgorithm"),
-        _ => format!("{path}.data"),
-    };
-    problems.push(Problem::not_supported(
-        field,
-        &format!("this key ({error})"),
-    ));
+    problems.push(match (&error, text.found_in) {
+        (InvalidKey::Hash { .. }, _) => Problem::not_supported(
+            format!("{path}.hashAlgorithm"),
+            &format!("this key ({error})"),
+        ),
+        (_, None) => Problem::not_supported(text.field, &format!("this key ({error})")),
+        (_, Some(place)) => Problem::elsewhere(
+            text.field,
+            format!("{place} contains an invalid public key: {error}"),
+        ),
+    });
     None
 }
 

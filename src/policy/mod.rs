@@ -9,6 +9,7 @@
 
 mod authority;
 mod compile;
+mod key_source;
 mod problem;
 mod program;
 mod pull_secret;

@@ -10,8 +10,10 @@ use crate::api;
 use crate::trust::TrustMaterial;
 
 /// What there is to refer to. Empty: every reference dangles.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Referents {
+    /// Our own namespace: that of the ConfigMaps and Secrets below. A Secret elsewhere is never read.
+    pub namespace: String,
     /// The ConfigMaps of our own namespace: name → key → text.
     pub config_maps: BTreeMap<String, BTreeMap<String, String>>,
     /// The Secrets of our own namespace: name → key → bytes.
@@ -20,7 +22,7 @@ pub struct Referents {
     pub remote_policies: BTreeMap<RemotePolicy, Fetched>,
     /// Public keys of key management services: `key.kms` → PEM.
     pub kms_keys: BTreeMap<String, Fetched>,
-    /// TrustRoots by name, or why one cannot be used, in words.
+    /// `TrustRoot`s by name, or why one cannot be used, in words.
     pub trust_roots: BTreeMap<String, Result<Arc<TrustMaterial>, String>>,
     /// What is trusted where a policy names no TrustRoot: `None` where there is no such root.
     pub default_trust: Option<Arc<TrustMaterial>>,

@@ -14,6 +14,10 @@
 mod error;
 mod root;
 
+pub mod archive;
+pub mod sigstore_keys;
+pub mod tuf;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -15,5 +15,6 @@ pub mod command;
 pub mod policies;
 pub mod policy_text;
 pub mod registry;
+pub mod tuf;
 pub(crate) mod vectors;
 pub mod webhook;

@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vouchsafe::app::webhook::{self, Certificate, Running, WebhookSettings};
-use vouchsafe::config::{JudgeArgs, NoMatch, Tags};
+use vouchsafe::config::{JudgeArgs, NoMatch, Tags, TrustArgs};
 use vouchsafe::limits::Limits;
 use vouchsafe::server::TlsVersion;
 
@@ -172,7 +172,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             tags: Tags::default(),
             kinds: None,
             registries: None,
-            trusted_root: None,
+            trust: TrustArgs::default(),
         },
         listen: loopback,
         admin_listen: loopback,

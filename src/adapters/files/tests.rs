@@ -333,7 +333,10 @@ async fn reports_a_swapped_kubelet_mount_once_and_nothing_when_bytes_stay() {
 
     let (send, changes) = mpsc::channel();
     let cancel = CancellationToken::new();
-    let on_change = move |change| send.send(change).unwrap();
+    let on_change = move |change| {
+        send.send(change).unwrap();
+        std::future::ready(())
+    };
     let interval = Duration::from_millis(5);
     let task = tokio::spawn(watch(
         paths,

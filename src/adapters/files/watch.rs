@@ -17,13 +17,14 @@ use super::{Documents, LoadError, parse};
 ///
 /// `known` is the fingerprint of what the caller has already; without one, the first reading
 /// counts as a change. An error is handed over once, not at every look; what to keep meanwhile is
-/// the caller's decision. Reading takes place off the async threads.
-pub async fn watch(
+/// the caller's decision. Reading takes place off the async threads, and the next look waits until
+/// what was handed over is done with.
+pub async fn watch<F: Future<Output = ()> + Send>(
     paths: Vec<PathBuf>,
     known: Option<Fingerprint>,
     interval: Duration,
     cancel: CancellationToken,
-    on_change: impl Fn(Result<Documents, LoadError>) + Send + 'static,
+    on_change: impl Fn(Result<Documents, LoadError>) -> F + Send + 'static,
 ) {
     let paths: Arc<[PathBuf]> = paths.into();
     let mut known = known;
@@ -37,7 +38,7 @@ pub async fn watch(
         match read.await {
             Ok(Some((fingerprint, documents))) => {
                 known = Some(fingerprint);
-                on_change(documents);
+                on_change(documents).await;
             }
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "the policy files could not be looked at"),

@@ -59,6 +59,12 @@ pub(super) struct PolicyLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ReferenceLabels {
+    pub(super) kind: Word,
+    pub(super) state: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct LoadLabels {
     pub(super) outcome: Word,
 }

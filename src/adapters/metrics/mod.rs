@@ -16,13 +16,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::adapters::oci::{RequestClass, RequestOutcome};
+use crate::adapters::refresh::Count;
 use crate::adapters::remote_policies::RemoteCounts;
 use crate::verdict::{Judgement, Reason};
 use crate::workload::Operation;
 
 use labels::{
     AdmissionLabels, CallLabels, ImageLabels, LoadLabels, MutationLabels, PinLabels, PolicyLabels,
-    RegistryLabels, Word,
+    ReferenceLabels, RegistryLabels, Word,
 };
 
 /// Upper ends of the histogram of admissions, in seconds: from what memory answers to the longest timeout of a webhook.
@@ -47,6 +48,8 @@ pub struct Metrics {
     policies: Family<PolicyLabels, Gauge>,
     remote_policies: Family<PolicyLabels, Gauge>,
     policy_reviews: Family<LoadLabels, Counter>,
+    references: Family<ReferenceLabels, Gauge>,
+    trust_not_after: Gauge,
     certificate_not_after: Gauge,
     certificate_loads: Family<LoadLabels, Counter>,
 }
@@ -71,6 +74,8 @@ impl Metrics {
             policies: Family::default(),
             remote_policies: Family::default(),
             policy_reviews: Family::default(),
+            references: Family::default(),
+            trust_not_after: Gauge::default(),
             certificate_not_after: Gauge::default(),
             certificate_loads: Family::default(),
         };
@@ -143,6 +148,17 @@ impl Metrics {
             "policy_reviews",
             "ClusterImagePolicies and TrustRoots that were checked when they were applied",
             self.policy_reviews.clone(),
+        );
+        registry.register(
+            "references",
+            "Keys and trust roots that are fetched for policies, by how the last fetch went",
+            self.references.clone(),
+        );
+        registry.register_with_unit(
+            "trust_not_after",
+            "When the first trust root from a TUF repository expires, since 1970; 0 where none does",
+            Unit::Seconds,
+            self.trust_not_after.clone(),
         );
         registry.register_with_unit(
             "cert_not_after",
@@ -279,6 +295,27 @@ impl Metrics {
             .inc();
     }
 
+    /// How many values of this kind are fetched for policies, and how that goes. `kind` is a word of ours.
+    pub fn references(&self, kind: &'static str, count: Count) {
+        let set = |state, count: usize| {
+            let labels = ReferenceLabels {
+                kind: Word(kind),
+                state: Word(state),
+            };
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.references.get_or_create(&labels).set(count);
+        };
+        set("fresh", count.fresh);
+        set("stale", count.stale);
+        set("missing", count.missing);
+    }
+
+    /// When the first trust root from a TUF repository expires.
+    pub fn trust_expires(&self, expires: Option<Timestamp>) {
+        self.trust_not_after
+            .set(expires.map_or(0, Timestamp::as_second));
+    }
+
     /// When the certificate that is served expires.
     pub fn certificate_not_after(&self, not_after: Timestamp) {
         self.certificate_not_after.set(not_after.as_second());
@@ -345,6 +382,13 @@ mod tests {
             missing: 0,
         });
         metrics.policy_reviewed(false);
+        let count = Count {
+            fresh: 2,
+            stale: 1,
+            missing: 0,
+        };
+        metrics.references("key", count);
+        metrics.trust_expires(Some(Timestamp::from_second(3_000_000_000).unwrap()));
         metrics.certificate_not_after(Timestamp::from_second(4_000_000_000).unwrap());
         metrics.certificate_loaded(false);
         let text = metrics.encode();
@@ -366,6 +410,9 @@ mod tests {
             r#"vouchsafe_policies{state="broken"} 1"#,
             r#"vouchsafe_remote_policies{state="stale"} 1"#,
             r#"vouchsafe_policy_reviews_total{outcome="refused"} 1"#,
+            r#"vouchsafe_references{kind="key",state="fresh"} 2"#,
+            r#"vouchsafe_references{kind="key",state="stale"} 1"#,
+            "vouchsafe_trust_not_after_seconds 3000000000",
             "vouchsafe_cert_not_after_seconds 4000000000",
             r#"vouchsafe_cert_loads_total{outcome="refused"} 1"#,
         ] {

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 ///
 /// In the order of how much such a host may lead us to: the greatest of several classes is the careful choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Class {
+pub(in crate::adapters) enum Class {
     /// This machine.
     Loopback,
     /// RFC 1918, RFC 6598, unique local: inside somebody's network.
@@ -36,7 +36,7 @@ pub(super) enum Scope {
 
 impl Class {
     /// The class of an address; an IPv4 address wrapped into IPv6 counts as the IPv4 address.
-    pub(super) fn of(address: IpAddr) -> Self {
+    pub(in crate::adapters) fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(v4) => Self::of_v4(v4),
             IpAddr::V6(v6) => embedded_v4(v6).map_or_else(|| Self::of_v6(v6), Self::of_v4),

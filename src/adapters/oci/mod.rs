@@ -21,7 +21,7 @@
 //! | `hosts` | settings of one host that are used for another (T-16): `registries.yaml` |
 //! | `docker_config`, `helper` | credentials on disk (T-16) |
 
-mod address;
+pub(in crate::adapters) mod address;
 mod answer;
 mod ask;
 mod authorize;
@@ -39,7 +39,7 @@ mod mirrors;
 mod observe;
 mod referrers;
 mod retry;
-mod tls;
+pub(in crate::adapters) mod tls;
 mod token;
 mod transport;
 mod web;

@@ -1,4 +1,4 @@
-//! TLS towards registries: rustls with aws-lc-rs, the roots of the system, and the operator's own.
+//! TLS towards registries and other services: rustls with aws-lc-rs, the roots of the system, and the operator's own.
 
 use std::sync::Arc;
 
@@ -9,6 +9,14 @@ use rustls_platform_verifier::Verifier;
 
 use super::OciSettingsError;
 use super::hosts::ClientCertificate;
+
+/// The TLS side of a client that shows no certificate: those in `extra` (PEM) are trusted beside those of the system.
+pub(in crate::adapters) fn anonymous_client_config(
+    extra: Option<&[u8]>,
+) -> Result<ClientConfig, OciSettingsError> {
+    let extra = extra.map(certificates).transpose()?;
+    client_config(extra.unwrap_or_default(), None)
+}
 
 /// The TLS side of a client: `authorities` are trusted beside those of the system, and `who` is what we are shown as where a server asks.
 pub(super) fn client_config(

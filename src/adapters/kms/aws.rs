@@ -1,0 +1,353 @@
+//! `awskms://[ENDPOINT]/ARN`: AWS KMS, in the region that the ARN names.
+//!
+//! Credentials: the keys in the environment, else the web identity of a service account (IRSA), which the security token service
+//! turns into keys. The metadata service of the machine is not asked: Pods should not have what their node may do.
+
+mod sigv4;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use jiff::Timestamp;
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{ANSWER, KmsError, Secret, endpoint, post_form, read_credential, spki_pem};
+use crate::adapters::outbound::{Ask, Outbound, Reach, printable};
+use sigv4::Keys;
+
+const SERVICE: &str = "aws kms";
+const TOKENS: &str = "aws' security token service";
+
+/// What the environment says about AWS.
+#[derive(Clone, Debug, Default)]
+pub struct AwsSettings {
+    /// `AWS_ACCESS_KEY_ID`.
+    pub access_key: Option<String>,
+    /// `AWS_SECRET_ACCESS_KEY`.
+    pub secret_key: Option<Secret>,
+    /// `AWS_SESSION_TOKEN`.
+    pub session_token: Option<Secret>,
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE`, read each time.
+    pub web_identity_file: Option<String>,
+    /// `AWS_ROLE_ARN`.
+    pub role: Option<String>,
+    /// `AWS_REGION` or `AWS_DEFAULT_REGION`: that of the security token service. A key names its own.
+    pub region: Option<String>,
+    /// `AWS_ENDPOINT_URL_KMS` or `AWS_ENDPOINT_URL`.
+    pub kms_endpoint: Option<String>,
+    /// `AWS_ENDPOINT_URL_STS` or `AWS_ENDPOINT_URL`.
+    pub sts_endpoint: Option<String>,
+}
+
+/// A key by its ARN.
+struct Arn<'a> {
+    text: &'a str,
+    region: &'a str,
+    /// What hosts of its partition end in.
+    suffix: &'static str,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Found {
+    public_key: String,
+    key_usage: Option<String>,
+}
+
+impl AwsSettings {
+    pub(super) fn from_environment(given: impl Fn(&str) -> Option<String>) -> Self {
+        let either = |first: &str, second: &str| given(first).or_else(|| given(second));
+        Self {
+            access_key: given("AWS_ACCESS_KEY_ID"),
+            secret_key: given("AWS_SECRET_ACCESS_KEY").map(Secret::new),
+            session_token: given("AWS_SESSION_TOKEN").map(Secret::new),
+            web_identity_file: given("AWS_WEB_IDENTITY_TOKEN_FILE"),
+            role: given("AWS_ROLE_ARN"),
+            region: either("AWS_REGION", "AWS_DEFAULT_REGION"),
+            kms_endpoint: either("AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL"),
+            sts_endpoint: either("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"),
+        }
+    }
+
+    async fn keys(&self, outbound: &Outbound, arn: &Arn<'_>) -> Result<Keys, KmsError> {
+        match (&self.access_key, &self.secret_key) {
+            (Some(id), Some(secret)) => Ok(Keys {
+                id: id.clone(),
+                secret: secret.clone(),
+                token: self.session_token.clone(),
+            }),
+            (Some(_), None) | (None, Some(_)) => Err(KmsError::credentials(
+                "one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is not set",
+            )),
+            (None, None) => self.keys_of_role(outbound, arn).await,
+        }
+    }
+
+    /// `AssumeRoleWithWebIdentity`: unsigned, since the token in it is the proof.
+    async fn keys_of_role(&self, outbound: &Outbound, arn: &Arn<'_>) -> Result<Keys, KmsError> {
+        let (Some(file), Some(role)) = (&self.web_identity_file, &self.role) else {
+            return Err(KmsError::credentials(
+                "neither AWS_ACCESS_KEY_ID nor AWS_WEB_IDENTITY_TOKEN_FILE with AWS_ROLE_ARN is set",
+            ));
+        };
+        let region = self.region.as_deref().unwrap_or(arn.region);
+        let url = match &self.sts_endpoint {
+            Some(given) => endpoint("AWS_ENDPOINT_URL_STS", given)?,
+            None => endpoint(
+                "AWS_REGION",
+                &format!("https://sts.{region}.{}/", arn.suffix),
+            )?,
+        };
+        let token = read_credential("AWS_WEB_IDENTITY_TOKEN_FILE", file).await?;
+        let fields = [
+            ("Action", "AssumeRoleWithWebIdentity"),
+            ("Version", "2011-06-15"),
+            ("RoleArn", role),
+            ("RoleSessionName", "vouchsafe"),
+            ("WebIdentityToken", token.expose()),
+        ];
+        let answer = post_form(outbound, url, &fields).await?;
+        if !answer.status.is_success() {
+            return Err(KmsError::Status {
+                service: TOKENS,
+                status: answer.status,
+                code: String::new(),
+            });
+        }
+        let text = String::from_utf8_lossy(&answer.body);
+        let element = |name: &str| {
+            let inside = text.split_once(&format!("<{name}>"))?.1;
+            Some(
+                inside
+                    .split_once(&format!("</{name}>"))?
+                    .0
+                    .trim()
+                    .to_owned(),
+            )
+        };
+        let found = (
+            element("AccessKeyId"),
+            element("SecretAccessKey"),
+            element("SessionToken"),
+        );
+        let (Some(id), Some(secret), Some(token)) = found else {
+            return Err(KmsError::answer(TOKENS, "there are no keys in it"));
+        };
+        Ok(Keys {
+            id,
+            secret: Secret::new(secret),
+            token: Some(Secret::new(token)),
+        })
+    }
+
+    /// Where to ask for a key: where the environment says; else at the endpoint in the reference, if that is KMS; else at the region's.
+    fn kms(&self, written: &str, arn: &Arn<'_>) -> Result<Url, KmsError> {
+        if let Some(given) = &self.kms_endpoint {
+            return endpoint("AWS_ENDPOINT_URL_KMS", given);
+        }
+        if written.is_empty() {
+            let url = format!("https://kms.{}.{}/", arn.region, arn.suffix);
+            return endpoint("the region of the key", &url);
+        }
+        let host = written
+            .split(':')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        if !arn.is_host_of_kms(&host) {
+            return Err(KmsError::ForeignHost {
+                host: printable(written),
+                rule: "it is no endpoint of KMS in the key's region; if it is meant, set AWS_ENDPOINT_URL_KMS to it",
+            });
+        }
+        endpoint(
+            "the endpoint in the reference",
+            &format!("https://{written}/"),
+        )
+    }
+}
+
+pub(super) async fn public_key(
+    outbound: &Outbound,
+    settings: &AwsSettings,
+    reference: &str,
+) -> Result<String, KmsError> {
+    let malformed = || {
+        KmsError::reference(
+            "it must be awskms://[ENDPOINT]/ARN, with the ARN of a key or of an alias",
+        )
+    };
+    let (written, key) = reference.split_once('/').ok_or_else(malformed)?;
+    let arn = Arn::parse(key).ok_or_else(malformed)?;
+    let url = settings.kms(written, &arn)?;
+    let keys = settings.keys(outbound, &arn).await?;
+    let body = json!({"KeyId": arn.text}).to_string();
+    let mut headers = HeaderMap::from_iter([
+        (
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-amz-json-1.1"),
+        ),
+        (
+            HeaderName::from_static("x-amz-target"),
+            HeaderValue::from_static("TrentService.GetPublicKey"),
+        ),
+    ]);
+    let scope = sigv4::Scope {
+        region: arn.region,
+        service: "kms",
+        now: Timestamp::now(),
+    };
+    sigv4::sign(
+        &Method::POST,
+        &url,
+        &mut headers,
+        body.as_bytes(),
+        &keys,
+        &scope,
+    )?;
+    let ask = Ask {
+        method: Method::POST,
+        url,
+        headers,
+        body: Bytes::from(body),
+        reach: Reach::Private,
+        limit: ANSWER,
+    };
+    let answer = outbound.send(ask).await?;
+    let found: Found = super::json(SERVICE, &answer)?;
+    if found.key_usage.is_some_and(|usage| usage != "SIGN_VERIFY") {
+        return Err(KmsError::answer(SERVICE, "it is no signing key"));
+    }
+    let key = STANDARD
+        .decode(&found.public_key)
+        .map_err(|_| spki_pem::NO_KEY)
+        .and_then(|der| spki_pem::from_der(&der));
+    key.map_err(|detail| KmsError::answer(SERVICE, detail))
+}
+
+// === impl Arn ===
+
+impl<'a> Arn<'a> {
+    /// `arn:PARTITION:kms:REGION:ACCOUNT:key/ID`, or `…:alias/NAME`.
+    fn parse(text: &'a str) -> Option<Self> {
+        let mut parts = text.splitn(6, ':');
+        let (Some("arn"), Some(partition), Some("kms"), Some(region), Some(_account), Some(key)) = (
+            parts.next(),
+            parts.next(),
+            parts.next(),
+            parts.next(),
+            parts.next(),
+            parts.next(),
+        ) else {
+            return None;
+        };
+        let suffix = match partition {
+            "aws" | "aws-us-gov" => "amazonaws.com",
+            "aws-cn" => "amazonaws.com.cn",
+            _ => return None,
+        };
+        let is_region = !region.is_empty()
+            && region
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        let is_key = key.starts_with("key/") || key.starts_with("alias/");
+        (is_region && is_key).then_some(Self {
+            text,
+            region,
+            suffix,
+        })
+    }
+
+    /// Whether a host is KMS in the region of this key: much else below the domain of AWS is run by AWS' customers (T-16).
+    fn is_host_of_kms(&self, host: &str) -> bool {
+        let Self { region, suffix, .. } = self;
+        let private = format!(".kms.{region}.vpce.{suffix}");
+        let is_label = |label: &str| {
+            label.starts_with("vpce-")
+                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        };
+        host == format!("kms.{region}.{suffix}")
+            || host == format!("kms-fips.{region}.{suffix}")
+            || host.strip_suffix(&private).is_some_and(is_label)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+    #[test]
+    fn t16_only_kms_in_the_region_of_the_key_is_sent_what_is_signed() {
+        let arn = Arn::parse(KEY).unwrap();
+        for host in [
+            "kms.eu-west-1.amazonaws.com",
+            "kms-fips.eu-west-1.amazonaws.com",
+            "vpce-0a1-b2.kms.eu-west-1.vpce.amazonaws.com",
+        ] {
+            assert!(arn.is_host_of_kms(host), "{host}");
+        }
+        for host in [
+            "kms.eu-west-1.amazonaws.com.evil.example",
+            "evil-kms.eu-west-1.amazonaws.com",
+            "kms.us-east-1.amazonaws.com",
+            "evil.execute-api.eu-west-1.amazonaws.com",
+            "a.b.kms.eu-west-1.vpce.amazonaws.com",
+            "kms.eu-west-1.vpce.amazonaws.com",
+            "localhost",
+        ] {
+            assert!(!arn.is_host_of_kms(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_in_the_reference_is_used_only_where_it_is_kms() {
+        let arn = Arn::parse(KEY).unwrap();
+        let settings = AwsSettings::default();
+        let kms = |written: &str| settings.kms(written, &arn).map(|url| url.to_string());
+        assert_eq!(
+            kms("").as_deref(),
+            Ok("https://kms.eu-west-1.amazonaws.com/")
+        );
+        assert_eq!(
+            kms("kms-fips.eu-west-1.amazonaws.com:443").as_deref(),
+            Ok("https://kms-fips.eu-west-1.amazonaws.com/")
+        );
+        for foreign in [
+            "localhost:4566",
+            "evil.example:443",
+            "kms.eu-west-1.amazonaws.com@evil.example:443",
+        ] {
+            assert!(
+                matches!(kms(foreign), Err(KmsError::ForeignHost { .. })),
+                "{foreign}"
+            );
+        }
+        let named = AwsSettings {
+            kms_endpoint: Some("http://localhost:4566".to_owned()),
+            ..AwsSettings::default()
+        };
+        assert_eq!(
+            named.kms("localhost:4566", &arn).unwrap().as_str(),
+            "http://localhost:4566/"
+        );
+    }
+
+    #[test]
+    fn other_references_name_no_key() {
+        for bad in [
+            "alias/a",
+            "arn:aws:s3:eu-west-1:1:key/a",
+            "arn:aws:kms::1:key/a",
+            "arn:aws:kms:eu/x:1:key/a",
+        ] {
+            assert!(Arn::parse(bad).is_none(), "{bad}");
+        }
+        assert!(Arn::parse("arn:aws-cn:kms:cn-north-1:1:alias/a/b").is_some());
+    }
+}

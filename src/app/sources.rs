@@ -1,0 +1,457 @@
+//! What policies refer to outside of themselves: keys in Secrets and key management services, trust roots, and where each is now.
+//!
+//! Secrets and `TrustRoot`s come with the policies. What is behind a network is fetched off the path of requests ([`Sources::fetch`]): at
+//! the start and for new policies before they are in force, later in the background. A fetch that fails keeps the last good value;
+//! what has none is told to the policies that refer to it, and to nobody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use sigstore_trust_root::SigstoreInstance;
+use tokio::time::{Instant, timeout};
+
+use crate::adapters::files::Documents;
+use crate::adapters::kms::{KeyServices, KmsSettings};
+use crate::adapters::outbound::Outbound;
+use crate::adapters::refresh::{Count, Held, Rhythm};
+use crate::adapters::trust::{Mirror, TrustedRootFile};
+use crate::api;
+use crate::apply;
+use crate::config::TrustArgs;
+use crate::policy::Fetched;
+use crate::trust::tuf::{MAX_STALE, TufRoot};
+use crate::trust::{TrustMaterial, archive, sigstore_keys};
+
+/// Time for one request.
+const REQUEST: Duration = Duration::from_secs(10);
+/// Time for all that new policies refer to, before they are in force without what is missing.
+const PREPARATION: Duration = Duration::from_secs(20);
+/// Time for one refresh of a mirror, which is several requests.
+const REFRESH: Duration = Duration::from_mins(1);
+/// Fetches at one time.
+const CONCURRENT: usize = 8;
+/// The most references of one kind.
+const REFERENCES: usize = 256;
+
+/// From one good fetch of a key to the next.
+const KEYS_EVERY: Duration = Duration::from_hours(1);
+/// How long a key is used after it was fetched, unless told otherwise.
+const MAX_STALE_KEYS: Duration = Duration::from_hours(24);
+/// From one good refresh of a trust root to the next.
+const ROOTS_EVERY: Duration = Duration::from_hours(6);
+/// From a failed fetch to the next, at first.
+const RETRY: Duration = Duration::from_secs(15);
+
+/// Where what policies refer to comes from.
+pub(super) struct Sources {
+    services: KeyServices,
+    outbound: Outbound,
+    keys: Held<Arc<str>>,
+    roots: Held<Root>,
+    /// The mirrors behind the names in `roots`.
+    mirrors: Mutex<BTreeMap<String, Arc<Mirror>>>,
+    default: Default,
+    state_dir: Option<PathBuf>,
+    /// Whoever fetches, so that nothing is fetched twice at one time.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+/// A trust root from a mirror.
+#[derive(Clone, Debug, PartialEq)]
+struct Root {
+    trust: Arc<TrustMaterial>,
+    /// When the metadata that vouches for it expires; `None` for one that came with the program.
+    expires: Option<Timestamp>,
+}
+
+/// What is trusted where a policy names no TrustRoot.
+enum Default {
+    /// The same from the start to the end, or what the file has: `--trusted-root`.
+    Given(ArcSwap<TrustMaterial>),
+    /// What the mirror has: `--tuf-mirror`.
+    Mirrored {
+        name: String,
+        remote: api::RemoteRoot,
+        /// Whether the mirror's root is that of the public Sigstore, so that the trusted root in this program is an older state of it.
+        is_public: bool,
+    },
+}
+
+/// How things stand with what is fetched, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct References {
+    /// Keys of key management services.
+    pub keys: Count,
+    /// Trust roots from mirrors.
+    pub roots: Count,
+    /// When the first of the trust roots from mirrors and archives expires.
+    pub expires: Option<Timestamp>,
+}
+
+// === impl Sources ===
+
+impl Sources {
+    /// Sources with the default trust that the arguments ask for, and the file that it comes from, if it is to be watched.
+    pub(super) fn new(
+        args: &TrustArgs,
+        extra_ca: Option<&[u8]>,
+    ) -> anyhow::Result<(Self, Option<TrustedRootFile>)> {
+        let outbound = Outbound::new(extra_ca, REQUEST)?;
+        let environment = KmsSettings::from_environment(|name| std::env::var(name).ok());
+        let (default, file) = default_trust(args)?;
+        let roots = Held::new(Rhythm {
+            every: ROOTS_EVERY,
+            retry: RETRY,
+            max_stale: MAX_STALE.unsigned_abs(),
+        });
+        let keys = Held::new(Rhythm {
+            every: KEYS_EVERY,
+            retry: RETRY,
+            max_stale: MAX_STALE_KEYS,
+        });
+        let sources = Self {
+            services: KeyServices::new(outbound.clone(), environment),
+            outbound,
+            keys,
+            roots,
+            mirrors: Mutex::default(),
+            default,
+            state_dir: args.state_dir.clone(),
+            fetching: tokio::sync::Mutex::default(),
+        };
+        Ok((sources, file))
+    }
+
+    /// From now on a key is used this long after it was fetched.
+    pub(super) fn keep_for(&mut self, max_stale: Duration) {
+        self.keys = Held::new(Rhythm {
+            every: KEYS_EVERY.min(max_stale / 4),
+            retry: RETRY,
+            max_stale,
+        });
+    }
+
+    /// From now on exactly what these documents refer to is wanted.
+    pub(super) fn want(&self, documents: &[&Documents]) {
+        let now = Instant::now();
+        let each = || documents.iter().copied();
+        let keys = each().flat_map(kms_references).take(REFERENCES);
+        let keys: BTreeSet<String> = keys.collect();
+        self.keys.want(&keys, now);
+        let mut mirrors = BTreeMap::new();
+        let wanted = each().flat_map(remotes);
+        for remote in self
+            .default
+            .remote()
+            .into_iter()
+            .chain(wanted)
+            .take(REFERENCES)
+        {
+            mirrors.insert(name_of(remote), remote);
+        }
+        let names: BTreeSet<String> = mirrors.keys().cloned().collect();
+        self.roots.want(&names, now);
+        {
+            let mut known = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
+            known.retain(|name, _| names.contains(name));
+            for (name, remote) in mirrors {
+                if known.contains_key(&name) {
+                    continue;
+                }
+                match Mirror::new(remote, self.outbound.clone(), self.state_dir.as_deref()) {
+                    Ok(mirror) => {
+                        known.insert(name, Arc::new(mirror));
+                    }
+                    Err(error) => {
+                        self.roots.record(&name, Err(error.to_string()), now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Fetches what is due. The answer is whether that changed anything.
+    pub(super) async fn fetch(&self) -> bool {
+        let _alone = self.fetching.lock().await;
+        let now = Instant::now();
+        let keys = futures::stream::iter(self.keys.due(now)).map(|name| async move {
+            let fetched = self.services.public_key(&name).await;
+            let fetched = fetched.map_err(|error| error.to_string());
+            told("key", &name, &fetched);
+            self.keys.record(&name, fetched, Instant::now())
+        });
+        let roots = futures::stream::iter(self.roots.due(now)).map(|name| async move {
+            let fetched = self.root(&name).await;
+            told("trust root", &name, &fetched);
+            self.roots.record(&name, fetched, Instant::now())
+        });
+        let changed = |any: bool, this: bool| async move { any || this };
+        let (keys, roots) = tokio::join!(
+            keys.buffer_unordered(CONCURRENT).fold(false, changed),
+            roots.buffer_unordered(CONCURRENT).fold(false, changed),
+        );
+        keys || roots
+    }
+
+    /// Fetches what is due, as far as there is time before new policies are put in force.
+    pub(super) async fn prepare(&self) {
+        if timeout(PREPARATION, self.fetch()).await.is_err() {
+            tracing::warn!(
+                "not everything that policies refer to was fetched in time; it is fetched in the background"
+            );
+        }
+    }
+
+    /// The keys of key management services that these documents name, or why one is not there.
+    pub(super) fn keys(&self, documents: &Documents) -> BTreeMap<String, Fetched> {
+        let now = Instant::now();
+        let keys = kms_references(documents).map(|reference| {
+            let key = self.keys.get(&reference, now);
+            (reference, key)
+        });
+        keys.collect()
+    }
+
+    /// The trust roots of these documents by name, or why one cannot be used.
+    pub(super) fn trust_roots(
+        &self,
+        documents: &Documents,
+    ) -> BTreeMap<String, Result<Arc<TrustMaterial>, String>> {
+        let now = Instant::now();
+        let roots = documents.trust_roots.iter().filter_map(|root| {
+            let name = root.value.metadata.name.clone()?;
+            let trust = self.trust_root(&root.value, now).map(|root| root.trust);
+            Some((name, trust))
+        });
+        roots.collect()
+    }
+
+    /// What is trusted where a policy names no TrustRoot.
+    pub(super) fn default_trust(&self) -> Option<Arc<TrustMaterial>> {
+        match &self.default {
+            Default::Given(trust) => Some(trust.load_full()),
+            Default::Mirrored { name, .. } => {
+                Some(self.roots.get(name, Instant::now()).ok()?.trust)
+            }
+        }
+    }
+
+    /// How things stand.
+    pub(super) fn references(&self, documents: &Documents) -> References {
+        let now = Instant::now();
+        let given = documents
+            .trust_roots
+            .iter()
+            .filter_map(|root| self.trust_root(&root.value, now).ok()?.expires);
+        let default = match &self.default {
+            Default::Given(_) => None,
+            Default::Mirrored { name, .. } => self.roots.get(name, now).ok(),
+        };
+        References {
+            keys: self.keys.count(now),
+            roots: self.roots.count(now),
+            expires: given.chain(default.and_then(|root| root.expires)).min(),
+        }
+    }
+
+    /// Trusts this from now on where a policy names no TrustRoot, if that is what is given.
+    pub(super) fn replace_default(&self, trust: Arc<TrustMaterial>) {
+        if let Default::Given(given) = &self.default {
+            given.store(trust);
+        }
+    }
+
+    fn trust_root(&self, root: &api::TrustRoot, now: Instant) -> Result<Root, String> {
+        if let Some(refusal) = apply::refusal(&apply::check_trust_root(root)) {
+            return Err(refusal);
+        }
+        match (
+            &root.spec.sigstore_keys,
+            &root.spec.repository,
+            &root.spec.remote,
+        ) {
+            (Some(keys), ..) => {
+                let json = sigstore_keys::trusted_root(keys).map_err(|problems| {
+                    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                    lines.join("\n")
+                })?;
+                material(&json, None)
+            }
+            (None, Some(repository), _) => {
+                let found = archive::from_archive(repository, Timestamp::now());
+                let TufRoot { json, expires } = found.map_err(|error| error.to_string())?;
+                material(&json, Some(expires))
+            }
+            (None, None, Some(remote)) => self.roots.get(&name_of(remote), now),
+            (None, None, None) => Err("it holds no trust".to_owned()),
+        }
+    }
+
+    /// Refreshes the trust root of a mirror; at the first time, after what was kept of it from before.
+    async fn root(&self, name: &str) -> Result<Root, String> {
+        let mirror = {
+            let mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
+            mirrors.get(name).cloned()
+        };
+        let mirror = mirror.ok_or_else(|| "its address cannot be used".to_owned())?;
+        let now = Timestamp::now();
+        if !mirror.is_restored() {
+            self.restore(name, &mirror, now).await;
+        }
+        let refreshed = timeout(REFRESH, mirror.refresh(now)).await;
+        let found = refreshed
+            .map_err(|_| format!("the mirror took more than {} s", REFRESH.as_secs()))?
+            .map_err(|error| error.to_string())?;
+        material(&found.json, Some(found.expires))
+    }
+
+    /// What is good from before: what an earlier run kept; where there was none, the trusted root in this program, if it is an older
+    /// state of the same. Never that one instead of something kept that cannot be used: it may be older.
+    async fn restore(&self, name: &str, mirror: &Mirror, now: Timestamp) {
+        let restored = match mirror.restore(now).await {
+            Ok(Some((found, refreshed))) => {
+                let age = now.duration_since(refreshed).unsigned_abs();
+                material(&found.json, Some(found.expires)).map(|root| Some((root, age)))
+            }
+            Ok(None) if self.default.is_public(name) => {
+                let embedded = public_good().map_err(|error| error.to_string());
+                embedded.map(|trust| {
+                    let trust = Arc::new(trust);
+                    Some((
+                        Root {
+                            trust,
+                            expires: None,
+                        },
+                        Duration::ZERO,
+                    ))
+                })
+            }
+            Ok(None) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        };
+        match restored {
+            Ok(Some((root, age))) => self.roots.restore(name, root, age, Instant::now()),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(name, error, "a trust root that was kept cannot be used"),
+        }
+    }
+}
+
+// === impl Default ===
+
+impl Default {
+    fn remote(&self) -> Option<&api::RemoteRoot> {
+        match self {
+            Self::Given(_) => None,
+            Self::Mirrored { remote, .. } => Some(remote),
+        }
+    }
+
+    fn is_public(&self, root: &str) -> bool {
+        matches!(self, Self::Mirrored { name, is_public: true, .. } if name == root)
+    }
+}
+
+/// The default trust that the arguments ask for.
+fn default_trust(args: &TrustArgs) -> anyhow::Result<(Default, Option<TrustedRootFile>)> {
+    if let Some(path) = &args.trusted_root {
+        let (file, trust) = TrustedRootFile::open(path.clone()).context("--trusted-root")?;
+        return Ok((Default::Given(ArcSwap::new(trust)), Some(file)));
+    }
+    let Some(mirror) = &args.tuf_mirror else {
+        let trust = public_good().context("the trusted root in the program cannot be read")?;
+        return Ok((Default::Given(ArcSwap::from_pointee(trust)), None));
+    };
+    let root = match &args.tuf_root {
+        None => SigstoreInstance::PublicGood.tuf_root().to_vec(),
+        Some(path) => std::fs::read(path)
+            .with_context(|| format!("--tuf-root {} cannot be read", path.display()))?,
+    };
+    let remote = api::RemoteRoot {
+        root: api::Base64Bytes(root),
+        mirror: mirror.clone(),
+        ..api::RemoteRoot::default()
+    };
+    let name = name_of(&remote);
+    let is_public = args.tuf_root.is_none();
+    Ok((
+        Default::Mirrored {
+            name,
+            remote,
+            is_public,
+        },
+        None,
+    ))
+}
+
+/// The trusted root of the public Sigstore, as it was when this program was built.
+fn public_good() -> Result<TrustMaterial, crate::trust::InvalidTrustRoot> {
+    let json = SigstoreInstance::PublicGood.embedded_trusted_root_json();
+    TrustMaterial::from_trusted_root_json(json.as_bytes())
+}
+
+fn material(json: &[u8], expires: Option<Timestamp>) -> Result<Root, String> {
+    let trust = TrustMaterial::from_trusted_root_json(json).map_err(|error| error.to_string())?;
+    Ok(Root {
+        trust: Arc::new(trust),
+        expires,
+    })
+}
+
+/// The name of what a mirror gives: whatever changes in the resource makes it another one.
+fn name_of(remote: &api::RemoteRoot) -> String {
+    let mut hash = Sha256::new();
+    for part in [
+        remote.mirror.as_bytes(),
+        remote.targets.as_bytes(),
+        remote.trusted_root_target.as_bytes(),
+        &remote.root.0,
+    ] {
+        hash.update(part.len().to_string());
+        hash.update(b":");
+        hash.update(part);
+    }
+    let digest = hex::encode(hash.finalize());
+    let mirror: String = remote.mirror.chars().take(200).collect();
+    format!(
+        "the trust root of {mirror} ({})",
+        digest.get(..8).unwrap_or_default()
+    )
+}
+
+/// Every key of a key management service that a policy names.
+fn kms_references(documents: &Documents) -> impl Iterator<Item = String> {
+    let authorities = documents
+        .policies
+        .iter()
+        .flat_map(|policy| &policy.value.spec.authorities);
+    let keys = authorities.filter_map(|authority| authority.key.as_ref());
+    keys.map(|key| key.kms.clone())
+        .filter(|kms| !kms.is_empty())
+}
+
+fn remotes(documents: &Documents) -> impl Iterator<Item = &api::RemoteRoot> {
+    documents
+        .trust_roots
+        .iter()
+        .filter_map(|root| root.value.spec.remote.as_ref())
+}
+
+fn told<V>(what: &str, name: &str, fetched: &Result<V, String>) {
+    match fetched {
+        Ok(_) => tracing::debug!(what, name, "fetched"),
+        Err(error) => tracing::warn!(
+            what,
+            name,
+            error,
+            "could not be fetched; what was good last is used until it is too old"
+        ),
+    }
+}
