@@ -127,7 +127,7 @@ pub(crate) fn trials() -> Vec<Trial> {
                 let needs = [&needs[..], &["oras"]].concat();
                 let name = format!("{place}: an SBOM beside the evidence changes nothing");
                 trials.push(trial(name, &needs, move || {
-                    beside_an_sbom(kind, cosign, form)
+                    beside_an_sbom(kind, cosign, form);
                 }));
             }
         }
