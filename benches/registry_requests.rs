@@ -24,7 +24,7 @@ use support::registry::{Counts, Fault, FaultyRegistry, Match, TokenAuth};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use vouchsafe::app::webhook::{self, Certificate, WebhookSettings};
-use vouchsafe::config::{JudgeArgs, NoMatch};
+use vouchsafe::config::{JudgeArgs, NoMatch, Tags};
 use vouchsafe::demo::registry::{Store, image as sample};
 use vouchsafe::demo::signer::{
     AttestationOptions, SLSA_PROVENANCE_V02, SignatureOptions, SigningKey, attach_attestation,
@@ -215,6 +215,8 @@ impl Stage {
                 insecure_registry: Vec::new(),
                 registry_ca: None,
                 registries: None,
+                tags: Tags::default(),
+                kinds: None,
             },
             listen: any_port,
             admin_listen: any_port,
@@ -224,6 +226,7 @@ impl Stage {
             },
             oldest_tls: TlsVersion::Tls13,
             policies_interval: Duration::from_mins(1),
+            max_stale: Duration::from_hours(24),
             stop_delay: Duration::ZERO,
             footer: None,
             limits: Limits::default(),

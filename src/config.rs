@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::adapters::oci::{InsecureHosts, InvalidInsecureHost};
+use crate::decide::TagMode;
 use crate::verdict::NoMatchPolicy;
 
 /// What `serve` and `verify` share: the policies, and how images are judged.
@@ -22,7 +23,7 @@ pub struct JudgeArgs {
     )]
     pub policies: Vec<PathBuf>,
 
-    /// The namespace of Secrets that name none
+    /// The namespace of Secrets and ConfigMaps that name none; policies refer to those of no other
     #[arg(
         long,
         value_name = "NAME",
@@ -35,6 +36,10 @@ pub struct JudgeArgs {
     #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_NO_MATCH_POLICY")]
     pub no_match_policy: NoMatch,
 
+    /// A trusted_root.json: whose certificates, logs and timestamps count where a policy names no TrustRoot. Default: the public Sigstore
+    #[arg(long, value_name = "FILE", env = "VOUCHSAFE_TRUSTED_ROOT")]
+    pub trusted_root: Option<PathBuf>,
+
     /// A registry that speaks plain HTTP: host, host:port, *.suffix or CIDR. Loopback does by default. May be given again
     #[arg(
         long,
@@ -44,13 +49,48 @@ pub struct JudgeArgs {
     )]
     pub insecure_registry: Vec<String>,
 
-    /// PEM file with certificate authorities of registries, trusted beside those of the system
+    /// PEM file with certificate authorities of registries and of remote policies, trusted beside those of the system
     #[arg(long, value_name = "FILE", env = "VOUCHSAFE_REGISTRY_CA")]
     pub registry_ca: Option<PathBuf>,
+
+    /// What is done about tags, which name other bytes tomorrow
+    ///
+    /// `verify` judges manifests (-f) as they are behind /mutate; a tag on its command line is judged at the digest that it has now.
+    #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_TAGS")]
+    pub tags: Tags,
+
+    /// A file with custom resources that run images, and where they name them (docs/kinds.md); read at start
+    #[arg(long, value_name = "FILE", env = "VOUCHSAFE_KINDS")]
+    pub kinds: Option<PathBuf>,
 
     /// What is different about single registries: certificates, mirrors, proxy, credentials (docs/registries.md)
     #[arg(long, value_name = "FILE", env = "VOUCHSAFE_REGISTRIES")]
     pub registries: Option<PathBuf>,
+}
+
+/// `--tags`.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tags {
+    /// Pods are pinned to the digest by /mutate, and denied without one; templates are judged at the digest that tags have now
+    Pin,
+    /// The same for templates: what makes Pods is rewritten too
+    PinAll,
+    /// Nothing is rewritten: judged is the digest that a tag has now, with a warning that it may move
+    #[default]
+    Resolve,
+    /// Nothing is rewritten, and an image without a digest is denied
+    Require,
+}
+
+impl From<Tags> for TagMode {
+    fn from(written: Tags) -> Self {
+        match written {
+            Tags::Pin => Self::Pin,
+            Tags::PinAll => Self::PinAll,
+            Tags::Resolve => Self::Resolve,
+            Tags::Require => Self::Require,
+        }
+    }
 }
 
 /// `--no-match-policy`.

@@ -20,13 +20,22 @@ const TABLE: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("image", &[]),
     ("api", &[]),
+    ("go_regexp", &[]),
     ("statement", &["image", "limits"]),
     ("workload", &[]),
-    ("trust", &[]),
+    // For JSON under bounds.
+    ("trust", &["limits"]),
     ("evidence", &["image", "limits"]),
     (
         "verify",
-        &["image", "evidence", "statement", "trust", "limits"],
+        &[
+            "image",
+            "evidence",
+            "statement",
+            "trust",
+            "limits",
+            "go_regexp",
+        ],
     ),
     ("predicate_policy", &[]),
     // `workload` for the paths of fields, `evidence` and `statement` for the names of formats and types that a verdict speaks of.
@@ -38,15 +47,23 @@ const TABLE: &[(&str, &[&str])] = &[
         "policy",
         &[
             "api",
+            "go_regexp",
             "image",
             "verify",
             "predicate_policy",
             "statement",
+            "trust",
             "verdict",
         ],
     ),
-    ("apply", &["api", "policy"]),
-    ("explain", &["verdict", "verify", "evidence", "statement"]),
+    ("apply", &["api", "go_regexp", "policy", "predicate_policy"]),
+    // What a case expects is said in the words of verdicts.
+    ("cases", &["verdict"]),
+    // `workload` for the fields that a mutation names.
+    (
+        "explain",
+        &["verdict", "verify", "evidence", "statement", "workload"],
+    ),
     // `workload` for the scope of pull secrets, which its trait `Credentials` takes.
     ("gather", &["image", "evidence", "limits", "workload"]),
     (
@@ -67,7 +84,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "adapters",
-        &["gather", "api", "image", "verdict", "limits", "workload"],
+        // `policy` for what policies refer to: the texts behind URLs that are fetched for them.
+        &[
+            "gather", "api", "image", "verdict", "limits", "workload", "policy",
+        ],
     ),
     ("server", &["workload", "explain", "limits", "verdict"]),
     ("demo", &["image"]),
@@ -82,6 +102,7 @@ const PURE: &[&str] = &[
     "limits",
     "image",
     "api",
+    "go_regexp",
     "statement",
     "workload",
     "trust",
@@ -91,6 +112,7 @@ const PURE: &[&str] = &[
     "verdict",
     "policy",
     "apply",
+    "cases",
     "explain",
 ];
 

@@ -11,6 +11,8 @@
 
 mod support;
 
+#[path = "cli/cases.rs"]
+mod cases;
 #[path = "cli/desk.rs"]
 mod desk;
 #[path = "cli/exit_codes.rs"]
@@ -19,6 +21,8 @@ mod exit_codes;
 mod manifests;
 #[path = "cli/outputs.rs"]
 mod outputs;
+#[path = "cli/recordings.rs"]
+mod recordings;
 #[path = "cli/statements.rs"]
 mod statements;
 #[path = "cli/webhook.rs"]

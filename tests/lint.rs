@@ -16,7 +16,10 @@ use std::process::Command;
 use serde_json::{Value, json};
 use vouchsafe::adapters::files;
 use vouchsafe::api;
-use vouchsafe::apply::{DEFAULT_NAMESPACE, check_policy, check_trust_root, refusal};
+use vouchsafe::apply::{
+    DEFAULT_NAMESPACE, Finding, Surroundings, check_policy, check_trust_root, refusal,
+};
+use vouchsafe::policy::Referents;
 
 /// A P-256 key that signs nothing.
 const KEY: &str = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt\n6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n-----END PUBLIC KEY-----\n";
@@ -28,6 +31,12 @@ const REFUSED: [&str; 4] = [
     "rego-unsafe-var",
     "rego-wrong-package",
 ];
+
+/// What is found in a policy of which nothing else is known.
+fn check(policy: &api::ClusterImagePolicy) -> Vec<Finding> {
+    let nothing = Referents::default();
+    check_policy(policy, DEFAULT_NAMESPACE, Surroundings::Partly(&nothing))
+}
 
 /// The fixtures of policy-controller's end-to-end test, with whether it accepts them.
 fn fixtures(vectors: &Path) -> Vec<(PathBuf, bool)> {
@@ -53,7 +62,7 @@ fn every_fixture_is_accepted_or_refused_with_the_text_that_it_names() {
     for (manifest, accepted) in fixtures {
         let text = fs::read_to_string(&manifest).unwrap();
         let documents = files::load(std::slice::from_ref(&manifest)).unwrap();
-        let findings = check_policy(&documents.policies[0].value, DEFAULT_NAMESPACE);
+        let findings = check(&documents.policies[0].value);
         let refusal = refusal(&findings);
         let shown = manifest.display();
         assert_eq!(refusal.is_none(), accepted, "{shown}: {refusal:?}");
@@ -77,7 +86,7 @@ fn recorded_policies_are_accepted_unless_their_rego_does_not_compile() {
         let path = entry.unwrap().path();
         let documents = files::load(std::slice::from_ref(&path)).unwrap();
         let policies = documents.policies.iter();
-        let answers = policies.filter_map(|p| refusal(&check_policy(&p.value, DEFAULT_NAMESPACE)));
+        let answers = policies.filter_map(|p| refusal(&check(&p.value)));
         if answers.count() > 0 {
             refused.push(path.file_stem().unwrap().to_string_lossy().into_owned());
         }
@@ -109,7 +118,7 @@ fn regular_expressions_are_refused_as_go_refuses_them() {
             "spec": {"images": [{"glob": "**"}], "authorities": [{"keyless": {"identities": identities}}]},
         });
         let policy = api::decode_cluster_image_policy(policy).unwrap();
-        let answer = refusal(&check_policy(&policy, DEFAULT_NAMESPACE));
+        let answer = refusal(&check(&policy));
         match case["error"].as_str() {
             None => assert_eq!(answer, None, "{pattern}"),
             Some(error) => {
@@ -223,4 +232,23 @@ fn a_strangers_text_cannot_move_the_cursor() {
     let (code, out, _) = lint(&[&folder.path().to_string_lossy()]);
     assert_eq!(code, Some(2));
     assert!(!out.contains(['\u{1b}', '\u{202e}']), "{out:?}");
+}
+
+#[test]
+fn a_file_of_kinds_is_checked_alone_or_beside_policies() {
+    let folder = folder("ghcr.io/**", "enforce");
+    let path = folder.path().to_string_lossy();
+    let kinds = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        file.to_string_lossy().into_owned()
+    };
+    let good = kinds("good.kinds", include_str!("../docs/kinds.yaml"));
+    assert_eq!(lint(&["--kinds", &good]).0, Some(0));
+    assert_eq!(lint(&["--kinds", &good, &path]).0, Some(0));
+    let row = "kinds:\n- {group: a.io, kind: A, resource: as, images: [/status/image]}\n";
+    let bad = kinds("bad.kinds", row);
+    let (code, _, error) = lint(&["--kinds", &bad]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("kinds[0].images[0]: status"), "{error}");
 }

@@ -13,6 +13,8 @@ use std::process::Command;
 use serde_json::Value;
 use vouchsafe::predicate_policy::{Budget, CompileError, Decision, Program};
 
+#[path = "rego/opa_suite.rs"]
+mod opa_suite;
 mod support;
 #[path = "rego/worst_cases.rs"]
 mod worst_cases;

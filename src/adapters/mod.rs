@@ -9,3 +9,5 @@ pub mod credentials;
 pub mod files;
 pub mod metrics;
 pub mod oci;
+pub mod recording;
+pub mod remote_policies;

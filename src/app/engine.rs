@@ -1,36 +1,73 @@
 //! The engine: a judge with registries and credentials behind it, and the policies in force.
 
-use std::sync::Arc;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use tokio::sync::Notify;
 
+use super::{kinds, roots};
 use crate::adapters::credentials::FileCredentials;
 use crate::adapters::files::{Documents, Origin};
 use crate::adapters::oci::{
     DockerConfig, Fingerprint, LoadedRegistries, OciRegistry, OciSettings, RegistryHosts,
-    RequestObserver, load_registries,
+    RequestObserver, WebClient, load_registries,
 };
+use crate::adapters::recording::{Recorder, Replay};
+use crate::adapters::remote_policies::{RemoteCounts, RemotePolicies};
+use crate::apply::DEFAULT_NAMESPACE;
 use crate::config::JudgeArgs;
-use crate::decide::{Judge, Snapshot};
-use crate::gather::{Credentials, Gatherer};
+use crate::decide::{Judge, Snapshot, TagMode};
+use crate::gather::{Credentials, Gatherer, Registry};
 use crate::limits::Limits;
-use crate::policy::{CompiledPolicy, PolicySet, Referents, compile};
+use crate::policy::{CompiledPolicy, PolicySet, Referents, compile, remote_policies};
 use crate::trust::TrustMaterial;
 use crate::verdict::NoMatchPolicy;
+use crate::workload::Kinds;
 
 /// Judges by the policies that are in force.
 pub struct Engine {
     judge: Judge,
+    credentials: Arc<FileCredentials>,
+    snapshot: ArcSwap<Snapshot>,
+    settings: Settings,
+    /// What is asked over the network; `None` where a recording answers.
+    network: Option<Network>,
+    /// What is in force, as it was read; held while it is compiled, so that two changes do not overtake each other.
+    in_force: Mutex<InForce>,
+    /// Told when there may be something to fetch.
+    wanted: Notify,
+}
+
+/// Everything that an engine asks over the network.
+struct Network {
     registry: OciRegistry,
     /// Of what the settings of registries were read first.
     registries: Option<Fingerprint>,
-    credentials: Arc<FileCredentials>,
-    /// The namespace of Secrets that policies refer to.
+    remote: RemotePolicies,
+}
+
+/// What was compiled, and what it was compiled against.
+#[derive(Default)]
+struct InForce {
+    documents: Arc<Documents>,
+    referents: Arc<Referents>,
+}
+
+/// What is in force beside policies and trust, from start to end.
+#[derive(Clone)]
+struct Settings {
+    /// The namespace of what policies refer to.
     namespace: String,
-    snapshot: ArcSwap<Snapshot>,
+    /// What is trusted where a policy names no TrustRoot.
+    trust: Arc<TrustMaterial>,
     no_match: NoMatchPolicy,
+    tags: TagMode,
+    kinds: Arc<Kinds>,
 }
 
 /// A policy that does not compile, and why.
@@ -42,9 +79,252 @@ pub struct Broken {
     pub problems: Vec<String>,
 }
 
+/// The name, and below it each problem.
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "policy {} cannot be used:", self.name)?;
+        for problem in &self.problems {
+            write!(f, "\n  {}", problem.replace('\n', "\n    "))?;
+        }
+        Ok(())
+    }
+}
+
 impl Engine {
     /// An engine without policies: everything is denied, or answered as `--no-match-policy` says.
     pub fn new(
+        args: &JudgeArgs,
+        limits: &Limits,
+        observer: Arc<dyn RequestObserver>,
+    ) -> anyhow::Result<Self> {
+        let network = Network::new(args, limits, observer)?;
+        let gatherer = Gatherer::new(Arc::new(network.registry.clone()), limits);
+        let (settings, credentials) = (Settings::new(args)?, credentials(args)?);
+        Self::over(gatherer, credentials, settings, Some(network), limits)
+    }
+
+    /// The same, and what keeps every answer of a registry. Where it looks first depends on nothing that came before.
+    pub fn recording(args: &JudgeArgs, limits: &Limits) -> anyhow::Result<(Self, Arc<Recorder>)> {
+        let network = Network::new(args, limits, Arc::new(()))?;
+        let recorder = Arc::new(Recorder::new(Arc::new(network.registry.clone())));
+        let asked: Arc<dyn Registry> = Arc::<Recorder>::clone(&recorder);
+        let gatherer = Gatherer::new(asked, limits).in_fixed_order();
+        let (settings, credentials) = (Settings::new(args)?, credentials(args)?);
+        let engine = Self::over(gatherer, credentials, settings, Some(network), limits)?;
+        Ok((engine, recorder))
+    }
+
+    /// An engine without policies that asks nobody: what was recorded is all there is.
+    pub fn replaying(
+        replay: Arc<Replay>,
+        no_match: NoMatchPolicy,
+        limits: &Limits,
+    ) -> anyhow::Result<Self> {
+        let gatherer = Gatherer::new(replay, limits).in_fixed_order();
+        let settings = Settings {
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+            trust: trusted(None)?,
+            no_match,
+            tags: TagMode::Resolve,
+            kinds: Arc::new(Kinds::built_in()),
+        };
+        let nobody = FileCredentials::new(DockerConfig::default(), String::new());
+        Self::over(gatherer, nobody, settings, None, limits)
+    }
+
+    fn over(
+        gatherer: Gatherer,
+        credentials: FileCredentials,
+        settings: Settings,
+        network: Option<Network>,
+        limits: &Limits,
+    ) -> anyhow::Result<Self> {
+        let credentials = Arc::new(credentials);
+        let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
+        let nothing =
+            PolicySet::new(Vec::new()).context("cannot build an empty set of policies")?;
+        Ok(Self {
+            judge: Judge::new(gatherer, shared, limits),
+            credentials,
+            snapshot: ArcSwap::from_pointee(settings.snapshot(nothing)),
+            settings,
+            network,
+            in_force: Mutex::default(),
+            wanted: Notify::new(),
+        })
+    }
+
+    /// From now on what was fetched for a policy is used this long after it could last be fetched.
+    pub fn keeping(mut self, max_stale: Duration) -> Self {
+        if let Some(network) = &mut self.network {
+            network.remote.keep_for(max_stale);
+        }
+        self
+    }
+
+    /// Of what the settings of registries were read when the engine was made; `None` where there are none.
+    pub fn registries(&self) -> Option<Fingerprint> {
+        self.network.as_ref()?.registries
+    }
+
+    /// Asks registries as these settings say from now on.
+    ///
+    /// # Errors
+    /// No client can be made of them; what was in force stays.
+    pub fn replace_registries(&self, hosts: RegistryHosts) -> anyhow::Result<()> {
+        let Some(network) = &self.network else {
+            return Ok(());
+        };
+        network
+            .registry
+            .replace_hosts(hosts)
+            .context("cannot set up the registry client")
+    }
+
+    /// The judge.
+    pub fn judge(&self) -> &Judge {
+        &self.judge
+    }
+
+    /// What is in force now. Taken once per request.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// What the policies in force were compiled against.
+    pub fn referents(&self) -> Arc<Referents> {
+        Arc::clone(&self.lock().referents)
+    }
+
+    /// The namespace whose ConfigMaps and Secrets policies refer to.
+    pub fn namespace(&self) -> &str {
+        &self.settings.namespace
+    }
+
+    /// How many texts behind URLs are in which state.
+    pub fn remote_counts(&self) -> RemoteCounts {
+        self.network
+            .as_ref()
+            .map(|network| network.remote.counts())
+            .unwrap_or_default()
+    }
+
+    /// Compiles what was read and puts it in force, broken policies included: they deny what they match.
+    ///
+    /// # Errors
+    /// The policies together are too large for one automaton; what was in force stays.
+    pub fn replace(&self, documents: Documents) -> anyhow::Result<Vec<Broken>> {
+        let broken = self.compile(&mut self.lock(), Arc::new(documents));
+        self.wanted.notify_one();
+        broken
+    }
+
+    /// Fetches what is due of what policies refer to, and compiles them again where that changed something; `None` where it did not.
+    ///
+    /// # Errors
+    /// As [`Engine::replace`].
+    pub async fn refresh(&self) -> anyhow::Result<Option<Vec<Broken>>> {
+        let Some(network) = &self.network else {
+            return Ok(None);
+        };
+        let documents = Arc::clone(&self.lock().documents);
+        let policies = documents.policies.iter();
+        let wanted = policies.flat_map(|policy| remote_policies(&policy.value));
+        network.remote.refresh(&wanted.collect()).await;
+        let mut in_force = self.lock();
+        if network.remote.known() == in_force.referents.remote_policies {
+            return Ok(None);
+        }
+        let documents = Arc::clone(&in_force.documents);
+        self.compile(&mut in_force, documents).map(Some)
+    }
+
+    /// Until there may be something to fetch that was not asked for before.
+    pub async fn wants_something(&self) {
+        self.wanted.notified().await;
+    }
+
+    fn compile(
+        &self,
+        in_force: &mut InForce,
+        documents: Arc<Documents>,
+    ) -> anyhow::Result<Vec<Broken>> {
+        let referents = Referents {
+            remote_policies: self
+                .network
+                .as_ref()
+                .map(|network| network.remote.known())
+                .unwrap_or_default(),
+            default_trust: Some(Arc::clone(&self.settings.trust)),
+            ..referents(&documents, &self.settings.namespace)
+        };
+        let policies = documents.policies.iter();
+        let compiled: Vec<CompiledPolicy> = policies
+            .map(|policy| compile(&policy.value, &referents))
+            .collect();
+        let broken = compiled.iter().filter_map(broken).collect();
+        let set = PolicySet::new(compiled).context("too many globs in all policies together")?;
+        let secrets = documents.secrets.iter();
+        // Credentials are not part of what is judged with: a request that is under way may see the new ones.
+        self.credentials
+            .replace(secrets.map(|secret| secret.value.clone()).collect());
+        self.snapshot.store(Arc::new(self.settings.snapshot(set)));
+        *in_force = InForce {
+            documents,
+            referents: Arc::new(referents),
+        };
+        Ok(broken)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, InForce> {
+        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What documents hold for policies to refer to: nothing that would have to be fetched.
+pub fn referents(documents: &Documents, namespace: &str) -> Referents {
+    let maps = documents.config_maps.iter().map(|map| &map.value);
+    let ours = maps.filter(|map| is_in(&map.metadata, namespace));
+    let config_maps = ours.map(|map| {
+        let name = map.metadata.name.clone().unwrap_or_default();
+        (name, map.data.clone().unwrap_or_default())
+    });
+    let secrets = documents.secrets.iter().map(|secret| &secret.value);
+    let ours = secrets.filter(|secret| is_in(&secret.metadata, namespace));
+    let secrets = ours.filter_map(|secret| {
+        let data = secret.data.iter().flatten();
+        let data = data.map(|(key, bytes)| (key.clone(), bytes.0.clone()));
+        Some((secret.metadata.name.clone()?, data.collect()))
+    });
+    Referents {
+        config_maps: config_maps.collect(),
+        secrets: secrets.collect(),
+        ..Referents::default()
+    }
+}
+
+/// Whether something is in this namespace, which is that of whatever names none.
+fn is_in(metadata: &ObjectMeta, namespace: &str) -> bool {
+    let own = metadata.namespace.as_deref().unwrap_or_default();
+    own.is_empty() || own == namespace
+}
+
+/// The root in this file, else that of the public Sigstore.
+fn trusted(file: Option<&Path>) -> anyhow::Result<Arc<TrustMaterial>> {
+    let trust = roots::trusted(file, false)?;
+    trust.map(Arc::new).context("--trusted-root")
+}
+
+/// The credentials of whoever runs us.
+fn credentials(args: &JudgeArgs) -> anyhow::Result<FileCredentials> {
+    let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
+    Ok(FileCredentials::new(docker, args.namespace.clone()))
+}
+
+// === impl Network ===
+
+impl Network {
+    fn new(
         args: &JudgeArgs,
         limits: &Limits,
         observer: Arc<dyn RequestObserver>,
@@ -66,7 +346,7 @@ impl Engine {
             Some(LoadedRegistries { hosts, fingerprint }) => (hosts, Some(fingerprint)),
             None => (RegistryHosts::default(), None),
         };
-        let settings = OciSettings {
+        let oci = OciSettings {
             hosts,
             limits: limits.registry.clone(),
             insecure: args.insecure_hosts().context("--insecure-registry")?,
@@ -74,102 +354,36 @@ impl Engine {
             observer,
             ..OciSettings::default()
         };
-        let registry = OciRegistry::new(&settings).context("cannot set up the registry client")?;
-        let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
-        let credentials = Arc::new(FileCredentials::new(docker, args.namespace.clone()));
-        let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
-        let judge = Judge::new(
-            Gatherer::new(Arc::new(registry.clone()), limits),
-            shared,
-            limits,
-        );
-        let no_match = args.no_match_policy.into();
-        let nothing =
-            PolicySet::new(Vec::new()).context("cannot build an empty set of policies")?;
+        let web = WebClient::new(&oci).context("cannot set up the client for remote policies")?;
         Ok(Self {
-            judge,
-            registry,
+            registry: OciRegistry::new(&oci).context("cannot set up the registry client")?,
             registries,
-            credentials,
+            remote: RemotePolicies::new(web),
+        })
+    }
+}
+
+// === impl Settings ===
+
+impl Settings {
+    fn new(args: &JudgeArgs) -> anyhow::Result<Self> {
+        Ok(Self {
             namespace: args.namespace.clone(),
-            snapshot: ArcSwap::from_pointee(snapshot(nothing, no_match)),
-            no_match,
+            trust: trusted(args.trusted_root.as_deref())?,
+            no_match: args.no_match_policy.into(),
+            tags: args.tags.into(),
+            kinds: Arc::new(kinds::read(args.kinds.as_deref())?),
         })
     }
 
-    /// Of what the settings of registries were read when the engine was made; `None` where there are none.
-    pub fn registries(&self) -> Option<Fingerprint> {
-        self.registries
-    }
-
-    /// Asks registries as these settings say from now on.
-    ///
-    /// # Errors
-    /// No client can be made of them; what was in force stays.
-    pub fn replace_registries(&self, hosts: RegistryHosts) -> anyhow::Result<()> {
-        self.registry
-            .replace_hosts(hosts)
-            .context("cannot set up the registry client")
-    }
-
-    /// The judge.
-    pub fn judge(&self) -> &Judge {
-        &self.judge
-    }
-
-    /// What is in force now. Taken once per request.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot.load_full()
-    }
-
-    /// Compiles what was read and puts it in force, broken policies included: they deny what they match.
-    ///
-    /// # Errors
-    /// The policies together are too large for one automaton; what was in force stays.
-    pub fn replace(&self, documents: &Documents) -> anyhow::Result<Vec<Broken>> {
-        let referents = referents(documents, &self.namespace);
-        let compiled: Vec<CompiledPolicy> = documents
-            .policies
-            .iter()
-            .map(|policy| compile(&policy.value, &referents))
-            .collect();
-        let broken = compiled.iter().filter_map(broken).collect();
-        let set = PolicySet::new(compiled).context("too many globs in all policies together")?;
-        let secrets: Vec<Secret> = documents
-            .secrets
-            .iter()
-            .map(|secret| secret.value.clone())
-            .collect();
-        // Credentials are not part of what is judged with: a request that is under way may see the new ones.
-        self.credentials.replace(secrets);
-        self.snapshot.store(Arc::new(snapshot(set, self.no_match)));
-        Ok(broken)
-    }
-}
-
-/// What policies may refer to: the Secrets of our own namespace, which is also that of Secrets which name none.
-fn referents(documents: &Documents, namespace: &str) -> Referents {
-    let is_ours = |secret: &&Secret| {
-        let named = secret.metadata.namespace.as_deref();
-        named.unwrap_or(namespace) == namespace
-    };
-    let secrets = documents.secrets.iter().map(|secret| &secret.value);
-    let secrets = secrets.filter(is_ours).filter_map(|secret| {
-        let data = secret.data.iter().flatten();
-        let data = data.map(|(key, bytes)| (key.clone(), bytes.0.clone()));
-        Some((secret.metadata.name.clone()?, data.collect()))
-    });
-    Referents {
-        secrets: secrets.collect(),
-        ..Referents::default()
-    }
-}
-
-fn snapshot(policies: PolicySet, no_match: NoMatchPolicy) -> Snapshot {
-    Snapshot {
-        policies: Arc::new(policies),
-        trust: Arc::new(TrustMaterial::keys_only()),
-        no_match,
+    fn snapshot(&self, policies: PolicySet) -> Snapshot {
+        Snapshot {
+            policies: Arc::new(policies),
+            trust: Arc::clone(&self.trust),
+            no_match: self.no_match,
+            tags: self.tags,
+            kinds: Arc::clone(&self.kinds),
+        }
     }
 }
 
@@ -182,7 +396,7 @@ fn broken(policy: &CompiledPolicy) -> Option<Broken> {
 }
 
 /// Documents that were read and mean nothing to this version, each in words: nobody shall believe that they are in force.
-pub fn unused(documents: &Documents) -> Vec<String> {
+pub fn unused(documents: &Documents, namespace: &str) -> Vec<String> {
     let line = |kind: &str, name: Option<&String>, origin: &Origin| {
         let name = name.map_or("", String::as_str);
         format!(
@@ -194,10 +408,17 @@ pub fn unused(documents: &Documents) -> Vec<String> {
         .trust_roots
         .iter()
         .map(|d| line("TrustRoot", d.value.metadata.name.as_ref(), &d.origin));
-    let maps = documents
+    let foreign = documents
         .config_maps
         .iter()
-        .map(|d| line("ConfigMap", d.value.metadata.name.as_ref(), &d.origin));
+        .filter(|d| !is_in(&d.value.metadata, namespace));
+    let maps = foreign.map(|d| {
+        let name = d.value.metadata.name.as_deref().unwrap_or_default();
+        format!(
+            "{}: ConfigMap {name} is not used: policies refer to those of namespace {namespace}",
+            d.origin.file.display()
+        )
+    });
     let namespaces = documents
         .namespaces
         .iter()

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::engine::{self, Broken, Engine};
 use super::observers::{Requests, Reviews};
+use super::policies::PolicyReviewer;
 use crate::adapters::certs::{self, CertificateFiles, ServingCertificate};
 use crate::adapters::files;
 use crate::adapters::metrics::Metrics;
@@ -22,7 +23,8 @@ use crate::decide::Snapshot;
 use crate::explain::{self, Answer, Context, Enforcement, Tags};
 use crate::limits::Limits;
 use crate::server::{
-    self, Bound, Readiness, Routes, ServeSettings, Tls, TlsVersion, Validate, admin,
+    self, Bound, Mutate, Mutation, Readiness, Routes, ServeSettings, Tls, TlsVersion, Validate,
+    admin,
 };
 use crate::verdict::Reason;
 use crate::workload::Request;
@@ -42,6 +44,8 @@ pub struct WebhookSettings {
     pub oldest_tls: TlsVersion,
     /// How often policies are looked at again.
     pub policies_interval: Duration,
+    /// How long what was fetched for a policy stays in use when it cannot be fetched again.
+    pub max_stale: Duration,
     /// How long reviews are still taken after the signal to stop.
     pub stop_delay: Duration,
     /// One line at the end of every denial.
@@ -81,7 +85,7 @@ pub struct Running {
     stop: CancellationToken,
 }
 
-/// What stands behind `/validate`.
+/// What stands behind `/validate` and `/mutate`.
 struct Reviewer {
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
@@ -97,10 +101,13 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     let readiness = Readiness::new();
     let policies_pending = readiness.register("policies");
     let observer = Arc::new(Requests(Arc::clone(&metrics)));
-    let engine = Arc::new(Engine::new(&settings.judge, &settings.limits, observer)?);
+    let engine = Engine::new(&settings.judge, &settings.limits, observer)?;
+    let engine = Arc::new(engine.keeping(settings.max_stale));
     let documents = files::load(&settings.judge.policies)?;
-    let broken = engine.replace(&documents)?;
-    warn_unused(&documents);
+    warn_unused(&documents, &engine);
+    let known = documents.fingerprint;
+    let broken = engine.replace(documents)?;
+    let broken = engine.refresh().await?.unwrap_or(broken);
     count(&metrics, &engine, &broken);
     let loaded = engine.snapshot().policies.policies().len();
     tracing::info!(policies = loaded, broken = broken.len(), "policies loaded");
@@ -114,7 +121,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
 
     let watching = reload(
         &settings,
-        documents.fingerprint,
+        known,
         Arc::clone(&engine),
         Arc::clone(&metrics),
         stop.clone(),
@@ -122,6 +129,12 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     tasks.spawn(async move {
         watching.await;
         "the watch on policies"
+    });
+    let refreshing = refresh(Arc::clone(&engine), Arc::clone(&metrics));
+    let refresh_stop = stop.clone();
+    tasks.spawn(async move {
+        refresh_stop.run_until_cancelled(refreshing).await;
+        "the refresh of what policies refer to"
     });
     if let Some(watching) = reload_registries(&settings, &engine, stop.clone()) {
         tasks.spawn(async move {
@@ -144,13 +157,21 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
             .await;
         "the admin listener"
     });
+    let validate_policy = Arc::new(PolicyReviewer::new(
+        Arc::clone(&engine),
+        Arc::clone(&metrics),
+    ));
     let reviewer = Arc::new(Reviewer {
         engine,
         metrics: Arc::clone(&metrics),
         footer: settings.footer,
     });
     let router = server::router(
-        Routes { validate: reviewer },
+        Routes {
+            validate: Arc::<Reviewer>::clone(&reviewer),
+            mutate: reviewer,
+            validate_policy,
+        },
         Arc::new(Reviews(metrics)),
         &settings.limits,
     );
@@ -222,8 +243,8 @@ fn reload(
 ) -> impl Future<Output = ()> + use<> {
     let on_change = move |loaded: Result<files::Documents, files::LoadError>| {
         let replaced = loaded.map_err(anyhow::Error::from).and_then(|documents| {
-            warn_unused(&documents);
-            engine.replace(&documents)
+            warn_unused(&documents, &engine);
+            engine.replace(documents)
         });
         match replaced {
             Ok(broken) => {
@@ -277,8 +298,31 @@ fn reload_registries(
     ))
 }
 
-fn warn_unused(documents: &files::Documents) {
-    for unused in engine::unused(documents) {
+/// Keeps what policies refer to outside of any file fresh: looks at once where something new is referred to, and else every few
+/// seconds whether something is due.
+async fn refresh(engine: Arc<Engine>, metrics: Arc<Metrics>) {
+    const LOOK: Duration = Duration::from_secs(5);
+    loop {
+        match engine.refresh().await {
+            Ok(Some(broken)) => {
+                count(&metrics, &engine, &broken);
+                tracing::info!(
+                    broken = broken.len(),
+                    "policies compiled again: what they refer to has changed"
+                );
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(%error, "policies cannot be compiled; the last good set stays in force");
+            }
+        }
+        metrics.remote_policies(engine.remote_counts());
+        let _ = tokio::time::timeout(LOOK, engine.wants_something()).await;
+    }
+}
+
+fn warn_unused(documents: &files::Documents, engine: &Engine) {
+    for unused in engine::unused(documents, engine.namespace()) {
         tracing::warn!("{unused}");
     }
 }
@@ -324,7 +368,11 @@ impl Reviewer {
             uid,
             footer: self.footer.as_deref(),
             trust_epoch: snapshot.trust.epoch().to_string(),
-            tags: Tags::MayMove,
+            tags: if snapshot.tags.may_move() {
+                Tags::MayMove
+            } else {
+                Tags::Pinned
+            },
             enforcement: Enforcement::Enforce,
         }
     }
@@ -348,5 +396,15 @@ impl Validate for Reviewer {
 
     fn unjudged(&self, uid: &str, reason: Reason) -> Answer {
         explain::unjudged(reason, &self.context(uid, &self.engine.snapshot()))
+    }
+}
+
+impl Mutate for Reviewer {
+    fn mutate(&self, request: Request, deadline: Instant) -> BoxFuture<'_, Mutation> {
+        Box::pin(async move {
+            let snapshot = self.engine.snapshot();
+            let pinning = self.engine.judge().pin(&request, &snapshot, deadline).await;
+            explain::mutation(&pinning)
+        })
     }
 }

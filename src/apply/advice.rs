@@ -1,7 +1,9 @@
 //! What a policy's author may not have meant: accepted, and weaker or narrower than it looks.
 
 use crate::api;
-use crate::policy::{Problem, is_anchored};
+use crate::go_regexp::GoRegexp;
+use crate::policy::{AttestationRule, AuthorityKind, Policy, Problem, Wanted};
+use crate::predicate_policy::Dialect;
 
 /// Short names of predicate types for which policy-controller warns.
 const DEPRECATED_TYPES: [&str; 7] = [
@@ -15,7 +17,7 @@ const DEPRECATED_TYPES: [&str; 7] = [
 ];
 
 /// Everything there is to say about a policy that is not wrong.
-pub(super) fn about(policy: &api::ClusterImagePolicy) -> Vec<Problem> {
+pub(super) fn about(policy: &api::ClusterImagePolicy, namespace: &str) -> Vec<Problem> {
     let spec = &policy.spec;
     let mut advice = Vec::new();
     for (index, image) in spec.images.iter().enumerate() {
@@ -38,8 +40,57 @@ pub(super) fn about(policy: &api::ClusterImagePolicy) -> Vec<Problem> {
         advice.extend(transparency(authority, &path));
         advice.extend(blocks(authority, &path));
         advice.extend(predicate_types(authority, &path));
+        let at = format!("{path}.attestations.policy");
+        let programs = authority.attestations.iter().flat_map(|a| &a.policy);
+        advice.extend(programs.filter_map(|program| foreign_map(program, &at, namespace)));
     }
+    let whole = spec.policy.iter();
+    advice.extend(whole.filter_map(|program| foreign_map(program, "spec", namespace)));
     advice
+}
+
+/// Programs in a version of Rego that policy-controller does not read, unless they say so.
+pub(super) fn dialects(policy: &Policy) -> Vec<Problem> {
+    let authorities = policy.authorities.iter().enumerate();
+    let rules = authorities.flat_map(|(index, authority)| {
+        let wanted = match &authority.kind {
+            AuthorityKind::Signed(signed) => &signed.wanted,
+            AuthorityKind::Rootless { wanted, .. } => wanted,
+            AuthorityKind::Static(_) => &Wanted::Signature,
+        };
+        let rules: &[AttestationRule] = match wanted {
+            Wanted::Attestations(rules) => rules,
+            Wanted::Signature => &[],
+        };
+        let path = format!("spec.authorities[{index}].attestations.policy");
+        rules
+            .iter()
+            .map(move |rule| (rule.program.as_ref(), path.clone()))
+    });
+    let whole = policy.program.as_ref().map(|whole| &whole.program);
+    rules
+        .chain([(whole, "spec.policy".to_owned())])
+        .filter(|(program, _)| program.is_some_and(|program| program.dialect() == Dialect::V1))
+        .map(|(_, path)| {
+            Problem::new(
+                "the policy is Rego v1 without saying so",
+                path,
+                "policy-controller refuses it; with `import rego.v1` after the package both read it",
+            )
+        })
+        .collect()
+}
+
+/// A ConfigMap of another namespace than the webhook's, which is not where it is looked for.
+fn foreign_map(program: &api::PredicatePolicy, path: &str, namespace: &str) -> Option<Problem> {
+    let map = program.config_map_ref.as_ref()?;
+    (!map.namespace.is_empty() && map.namespace != namespace).then(|| {
+        Problem::new(
+            "the namespace of a ConfigMap is not looked at",
+            format!("{path}.configMapRef.namespace"),
+            format!("ConfigMap {} is read from {namespace}", map.name),
+        )
+    })
 }
 
 /// Globs that match less than they seem to, or nothing. Matched is the full name, with its digest or its tag, and the reference as
@@ -135,7 +186,8 @@ fn identities(authority: &api::Authority, path: &str) -> Vec<Problem> {
         ]
     });
     patterns
-        .filter(|(pattern, _)| !pattern.is_empty() && !is_anchored(pattern))
+        .filter(|(pattern, _)| !pattern.is_empty())
+        .filter(|(pattern, _)| GoRegexp::new(pattern).is_ok_and(|regexp| !regexp.is_anchored()))
         .map(|(_, field)| {
             Problem::new(
                 "regular expression is not anchored",

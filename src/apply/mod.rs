@@ -3,7 +3,8 @@
 //! In come a [`ClusterImagePolicy`](api::ClusterImagePolicy) or a [`TrustRoot`](api::TrustRoot) as written. Out come [`Finding`]s:
 //! everything that policy-controller's validating webhook refuses, in its words, and programs that do not compile
 //! ([`Severity::Refused`]); and what is accepted but weak, without effect, or not implemented by this version
-//! ([`Severity::Warning`]). Nothing is fetched: whether something that is referred to exists is not looked at here.
+//! ([`Severity::Warning`]). Nothing is fetched. What a policy refers to is looked at as far as it is known ([`Surroundings`]); what is
+//! wrong there is a warning, because it is mended there and may be applied later.
 //!
 //! The rules of a policy's shape are those by which policies are compiled ([`crate::policy`]), so what is accepted here and asks for
 //! nothing that is not implemented is a policy that can be enforced.
@@ -26,6 +27,15 @@ pub enum Severity {
     Warning,
 }
 
+/// What is known of the things that policies refer to.
+#[derive(Clone, Copy, Debug)]
+pub enum Surroundings<'a> {
+    /// A part of it: what is missing may well be there. Files on a desk.
+    Partly(&'a Referents),
+    /// All of it: what is missing is missing. What a webhook judges with.
+    Wholly(&'a Referents),
+}
+
 /// One thing that was found in a resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
@@ -35,20 +45,34 @@ pub struct Finding {
     pub problem: Problem,
 }
 
-/// Checks a policy. `namespace` is the only one whose Secrets the webhook reads.
+/// Checks a policy. `namespace` is the only one whose Secrets and ConfigMaps the webhook reads.
 ///
 /// Findings come refusals first, then warnings, each merged and sorted as [`Problem::merged`] does.
-pub fn check_policy(policy: &api::ClusterImagePolicy, namespace: &str) -> Vec<Finding> {
-    let mut problems = compile(policy, &Referents::default())
-        .body
-        .err()
-        .unwrap_or_default();
-    problems.retain(|problem| !problem.is_dangling());
-    let (not_supported, mut wrong): (Vec<_>, Vec<_>) =
-        problems.into_iter().partition(Problem::is_not_supported);
-    wrong.extend(foreign_secrets(policy, namespace));
-    let mut warnings = not_supported;
-    warnings.extend(advice::about(policy));
+pub fn check_policy(
+    policy: &api::ClusterImagePolicy,
+    namespace: &str,
+    surroundings: Surroundings<'_>,
+) -> Vec<Finding> {
+    let (Surroundings::Partly(referents) | Surroundings::Wholly(referents)) = surroundings;
+    let (mut wrong, mut warnings) = (foreign_secrets(policy, namespace), Vec::new());
+    let problems = match compile(policy, referents).body {
+        Ok(body) => {
+            warnings.extend(advice::dialects(&body));
+            Vec::new()
+        }
+        Err(problems) => problems,
+    };
+    for problem in problems {
+        if problem.is_unresolved() {
+            let is_known = matches!(surroundings, Surroundings::Wholly(_));
+            warnings.extend(is_known.then_some(problem));
+        } else if problem.is_not_supported() || problem.is_elsewhere() {
+            warnings.push(problem);
+        } else {
+            wrong.push(problem);
+        }
+    }
+    warnings.extend(advice::about(policy, namespace));
     // What is refused needs no advice.
     let is_refused = |field: &String| wrong.iter().any(|problem| problem.fields().contains(field));
     warnings.retain(|warning| !warning.fields().iter().any(is_refused));

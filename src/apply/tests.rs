@@ -14,7 +14,11 @@ fn check(spec: &Value) -> Vec<Finding> {
         "apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "p"}, "spec": spec,
     });
     let policy = api::decode_cluster_image_policy(document).expect("a well-formed policy");
-    check_policy(&policy, DEFAULT_NAMESPACE)
+    check_policy(
+        &policy,
+        DEFAULT_NAMESPACE,
+        Surroundings::Partly(&Referents::default()),
+    )
 }
 
 fn with(authority: &Value) -> Value {
@@ -268,18 +272,10 @@ fn rego_that_does_not_compile_is_refused() {
 #[test]
 fn what_this_version_cannot_verify_is_accepted_with_a_warning() {
     for (authority, field) in [
-        (
-            json!({"keyless": {"identities": [{"issuer": "i", "subject": "s"}]}}),
-            ".keyless",
-        ),
         (json!({"key": {"kms": "gcpkms://a"}}), ".key.kms"),
         (
             json!({"key": {"secretRef": {"name": "s", "namespace": DEFAULT_NAMESPACE}}}),
             ".key.secretref",
-        ),
-        (
-            json!({"key": {"data": KEY}, "ctlog": {"url": "https://rekor.sigstore.dev"}}),
-            ".ctlog",
         ),
     ] {
         assert!(
@@ -385,6 +381,34 @@ fn other_weak_spots_are_warned_about() {
         &nobody,
         "match never selects an object",
         "match[0].resource"
+    ));
+}
+
+#[test]
+fn what_policy_controller_would_not_read_or_look_at_is_warned_about() {
+    let whole = |policy: Value| json!({"images": [{"glob": "ghcr.io/**"}], "authorities": [{"static": {"action": "fail"}}], "policy": policy});
+    let rego = |text: &str| json!({"type": "rego", "data": format!("package sigstore\n{text}")});
+    let message = "the policy is Rego v1 without saying so";
+    let v1 = rego("isCompliant if { true }");
+    assert!(warns(&whole(v1.clone()), message, "spec.policy"));
+    let attestation =
+        json!({"name": "a", "predicateType": "https://slsa.dev/provenance/v1", "policy": v1});
+    let authority = with(&json!({"key": {"data": KEY}, "attestations": [attestation]}));
+    let field = "spec.authorities[0].attestations.policy";
+    assert!(warns(&authority, message, field));
+    for both in [
+        "import rego.v1\nisCompliant if { true }",
+        "isCompliant { true }",
+    ] {
+        assert_eq!(warnings(&whole(rego(both))), [""; 0], "{both}");
+    }
+    let elsewhere =
+        json!({"type": "rego", "configMapRef": {"name": "m", "key": "k", "namespace": "shop"}});
+    let field = "spec.configMapRef.namespace";
+    assert!(warns(
+        &whole(elsewhere),
+        "the namespace of a ConfigMap is not looked at",
+        field
     ));
 }
 

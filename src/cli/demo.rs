@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, colour_on_stdout, print};
+use crate::adapters::remote_policies::MAX_STALE;
 use crate::app::webhook::{self, Certificate, WebhookSettings};
-use crate::config::{JudgeArgs, NoMatch};
+use crate::config::{JudgeArgs, NoMatch, Tags};
 use crate::demo::cast::{self, Part};
 use crate::demo::registry::{Registry, Store};
 use crate::limits::Limits;
@@ -208,7 +209,10 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             no_match_policy: NoMatch::Deny,
             insecure_registry: Vec::new(),
             registry_ca: None,
+            tags: Tags::default(),
+            kinds: None,
             registries: None,
+            trusted_root: None,
         },
         listen: free_port,
         admin_listen: free_port,
@@ -218,6 +222,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
         },
         oldest_tls: TlsVersion::Tls13,
         policies_interval: Duration::from_secs(5),
+        max_stale: MAX_STALE,
         stop_delay: Duration::ZERO,
         footer: None,
         limits: Limits::default(),

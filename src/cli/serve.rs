@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, colour_on_stderr, print};
 use crate::adapters::certs::CertificateFiles;
+use crate::adapters::remote_policies::MAX_STALE;
 use crate::app::webhook::{self, Certificate, WebhookSettings};
 use crate::config::JudgeArgs;
 use crate::limits::Limits;
@@ -86,10 +87,6 @@ pub(super) struct ServeArgs {
     #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_TLS_MIN_VERSION")]
     tls_min_version: TlsMin,
 
-    /// What is done about tags
-    #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_TAGS")]
-    tags: TagsMode,
-
     /// One line at the end of every denial: where people may ask
     #[arg(long, value_name = "TEXT", env = "VOUCHSAFE_DENIAL_FOOTER")]
     denial_footer: Option<String>,
@@ -97,6 +94,10 @@ pub(super) struct ServeArgs {
     /// How often policies and certificates are looked at again, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600), env = "VOUCHSAFE_RELOAD_INTERVAL")]
     reload_interval: u64,
+
+    /// How long what was fetched for a policy (`remote`) stays in use when it cannot be fetched again, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = MAX_STALE.as_secs(), env = "VOUCHSAFE_MAX_STALE")]
+    max_stale: u64,
 
     /// How long reviews are still taken after the signal to stop, in seconds: until endpoints are withdrawn everywhere
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=300), env = "VOUCHSAFE_STOP_DELAY")]
@@ -125,13 +126,6 @@ enum TlsMin {
     #[default]
     #[value(name = "1.3")]
     Tls13,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum TagsMode {
-    /// Judge the digest that a tag has now, and warn that it may move
-    #[default]
-    Resolve,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +175,6 @@ fn settings(args: ServeArgs) -> WebhookSettings {
             authority_out: args.ca_out,
         },
     };
-    let TagsMode::Resolve = args.tags;
     WebhookSettings {
         judge: args.judge,
         listen: args.listen,
@@ -192,6 +185,7 @@ fn settings(args: ServeArgs) -> WebhookSettings {
             TlsMin::Tls13 => TlsVersion::Tls13,
         },
         policies_interval: interval,
+        max_stale: Duration::from_secs(args.max_stale),
         stop_delay: Duration::from_secs(args.stop_delay),
         footer: args.denial_footer,
         limits: Limits::default(),

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::rego::Allowance;
 use super::{Judge, Scope, unavailable};
+use crate::gather::FetchError;
 use crate::image::PinnedImage;
 use crate::policy::{Authority, AuthorityKind, SignedBy, StaticAction, Wanted};
 use crate::verdict::{self, AuthorityVerdict, Cause, EvidenceSummary, Outcome, Reason, RegoResult};
@@ -23,6 +24,18 @@ use crate::verify::Requirement;
 pub(super) struct Found {
     /// Its entry in `authorityMatches`; `None` unless it is satisfied.
     pub(super) authority_match: Option<Value>,
+    /// What could not be read beside that, where all of it was asked for.
+    pub(super) unread: Option<FetchError>,
+}
+
+/// How much of what an authority could find is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Thoroughness {
+    /// As much as satisfies it.
+    Enough,
+    /// All there is: a program over the whole policy counts and compares, and its answer may not depend on which place was asked
+    /// first.
+    Everything,
 }
 
 /// What became of what an authority wants.
@@ -31,6 +44,7 @@ enum Answer {
         evidence: Vec<EvidenceSummary>,
         rego: Option<RegoResult>,
         authority_match: Value,
+        unread: Option<FetchError>,
     },
     Violated {
         reason: Reason,
@@ -50,6 +64,7 @@ pub(super) async fn judge(
     image: &PinnedImage,
     allowance: &Allowance,
     scope: &Scope<'_>,
+    thoroughness: Thoroughness,
 ) -> (AuthorityVerdict, Found) {
     let (kind, wanted, admits_as, (answer, inputs)) = match &authority.kind {
         AuthorityKind::Static(action) => (
@@ -59,28 +74,47 @@ pub(super) async fn judge(
             (fixed(action), Vec::new()),
         ),
         AuthorityKind::Signed(signed) => {
-            let Requirement::Key(key) = &signed.requirement;
-            let answered = signed_by(judge, signed, image, allowance, scope).await;
+            let (kind, wanted) = match &signed.requirement {
+                Requirement::Key(asked) => {
+                    (verdict::AuthorityKind::Key, Some(asked.key.fingerprint()))
+                }
+                Requirement::Keyless(_) => (verdict::AuthorityKind::Keyless, None),
+            };
+            let answered = signed_by(judge, signed, image, allowance, scope, thoroughness).await;
+            (kind, wanted, Reason::Satisfied, answered)
+        }
+        AuthorityKind::Rootless {
+            keyless, detail, ..
+        } => {
+            let kind = if *keyless {
+                verdict::AuthorityKind::Keyless
+            } else {
+                verdict::AuthorityKind::Key
+            };
             (
-                verdict::AuthorityKind::Key,
-                Some(key.fingerprint()),
+                kind,
+                None,
                 Reason::Satisfied,
-                answered,
+                (rootless(detail), Vec::new()),
             )
         }
     };
-    let (outcome, reason, cause, evidence, rego, authority_match) = match answer {
+    let (outcome, reason, cause, evidence, rego, found) = match answer {
         Answer::Satisfied {
             evidence,
             rego,
             authority_match,
+            unread,
         } => (
             Outcome::Satisfied,
             admits_as,
             None,
             evidence,
             rego,
-            Some(authority_match),
+            Found {
+                authority_match: Some(authority_match),
+                unread,
+            },
         ),
         Answer::Violated {
             reason,
@@ -92,7 +126,7 @@ pub(super) async fn judge(
             Some(cause),
             Vec::new(),
             rego,
-            None,
+            Found::nothing(),
         ),
         Answer::Unknown { reason, cause } => (
             Outcome::Unknown,
@@ -100,7 +134,7 @@ pub(super) async fn judge(
             Some(cause),
             Vec::new(),
             None,
-            None,
+            Found::nothing(),
         ),
     };
     let name = Arc::clone(&authority.name);
@@ -115,7 +149,16 @@ pub(super) async fn judge(
         rego,
         inputs,
     };
-    (verdict, Found { authority_match })
+    (verdict, found)
+}
+
+impl Found {
+    fn nothing() -> Self {
+        Self {
+            authority_match: None,
+            unread: None,
+        }
+    }
 }
 
 fn fixed(action: &StaticAction) -> Answer {
@@ -124,6 +167,7 @@ fn fixed(action: &StaticAction) -> Answer {
             evidence: Vec::new(),
             rego: None,
             authority_match: json!({ "static": true }),
+            unread: None,
         },
         StaticAction::Fail { message } => {
             let cause = Cause::StaticDeny {
@@ -138,12 +182,23 @@ fn fixed(action: &StaticAction) -> Answer {
     }
 }
 
+/// Nobody knows whom to trust, so nothing is asked for and nothing is found wanting.
+fn rootless(detail: &str) -> Answer {
+    Answer::Unknown {
+        reason: Reason::TrustRootUnavailable,
+        cause: Cause::Unavailable {
+            detail: detail.to_owned(),
+        },
+    }
+}
+
 async fn signed_by(
     judge: &Judge,
     signed: &SignedBy,
     image: &PinnedImage,
     allowance: &Allowance,
     scope: &Scope<'_>,
+    thoroughness: Thoroughness,
 ) -> (Answer, Vec<Arc<str>>) {
     let own = match pull_secrets::access(&signed.place, &scope.access) {
         Ok(access) => access,
@@ -158,14 +213,16 @@ async fn signed_by(
     let scope = &Scope {
         snapshot: scope.snapshot,
         object: scope.object,
+        request: scope.request,
         access: own.unwrap_or_else(|| scope.access.clone()),
+        demands_digest: scope.demands_digest,
     };
     let answer = match &signed.wanted {
-        Wanted::Signature => signatures::judge(judge, signed, image, scope)
+        Wanted::Signature => signatures::judge(judge, signed, image, scope, thoroughness)
             .await
             .map(|answer| (answer, Vec::new())),
         Wanted::Attestations(rules) => {
-            attestations::judge(judge, signed, rules, image, allowance, scope).await
+            attestations::judge(judge, signed, rules, image, allowance, scope, thoroughness).await
         }
     };
     answer.unwrap_or_else(|error| {

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use serde_json::{Map, Value, json};
+use serde_json::Map;
 
-use super::authority::{self, Found};
+use super::authority::{self, Found, Thoroughness};
 use super::rego::Allowance;
-use super::{Judge, Scope};
+use super::{Judge, Scope, input, unavailable};
+use crate::gather::FetchError;
 use crate::image::PinnedImage;
-use crate::policy::{CompiledPolicy, Policy};
-use crate::predicate_policy::{Decision, Program};
+use crate::policy::{CompiledPolicy, Policy, WholeProgram};
+use crate::predicate_policy::Decision;
 use crate::verdict::{Cause, Outcome, PolicyVerdict, Reason, RegoResult, fold_authorities};
 
 /// Judges one policy.
@@ -45,10 +46,13 @@ async fn evaluate(
 ) -> PolicyVerdict {
     let allowance = Allowance::of_one_policy();
     // All authorities run to their end: a policy over what they found must see all of it.
-    let running = body
-        .authorities
-        .iter()
-        .map(|authority| authority::judge(judge, authority, image, &allowance, scope));
+    let thoroughness = match &body.program {
+        Some(_) => Thoroughness::Everything,
+        None => Thoroughness::Enough,
+    };
+    let running = body.authorities.iter().map(|authority| {
+        authority::judge(judge, authority, image, &allowance, scope, thoroughness)
+    });
     let (authorities, found): (Vec<_>, Vec<_>) = join_all(running).await.into_iter().unzip();
     let (outcome, reason, cause) = match (&body.program, authorities.is_empty()) {
         // No authorities, but a program: it decides alone.
@@ -66,38 +70,57 @@ async fn evaluate(
     };
     match &body.program {
         Some(program) if outcome == Outcome::Satisfied => {
-            over_authorities(judge, program, found, verdict, &allowance, scope).await
+            over_authorities(judge, program, image, found, verdict, (&allowance, scope)).await
         }
         _ => verdict,
     }
 }
 
-/// The program of the policy itself, over all that its satisfied authorities found.
+/// The program of the policy itself, over all that its satisfied authorities found and what else it asks for.
 async fn over_authorities(
     judge: &Judge,
-    program: &Arc<Program>,
+    whole: &WholeProgram,
+    image: &PinnedImage,
     found: Vec<Found>,
     verdict: PolicyVerdict,
-    allowance: &Allowance,
-    scope: &Scope<'_>,
+    (allowance, scope): (&Allowance, &Scope<'_>),
 ) -> PolicyVerdict {
+    let repository = image.reference.repository();
+    let configs = if whole.inputs.config {
+        let fetched = judge
+            .gatherer
+            .config_files(repository, image.digest(), &scope.access);
+        match fetched.await {
+            Ok(configs) => Some(configs),
+            Err(error) => return unread(&error, verdict),
+        }
+    } else {
+        None
+    };
     let names = verdict
         .authorities
         .iter()
         .map(|authority| authority.name.to_string());
-    let matches: Map<String, Value> = names
-        .zip(found)
-        .filter_map(|(name, found)| found.authority_match.map(|value| (name, value)))
-        .collect();
-    // Members that are empty are left out, as policy-controller does; an empty `authorityMatches` is kept for a policy that stands alone.
-    let input = json!({ "authorityMatches": matches }).to_string();
+    let (mut matches, mut missing) = (Map::new(), None);
+    for (name, found) in names.zip(found) {
+        matches.extend(found.authority_match.map(|value| (name, value)));
+        missing = missing.or(found.unread);
+    }
+    let input = input::document(matches, whole.inputs, scope.request, configs.as_deref());
     let answer = judge
         .rego
-        .evaluate(program, Arc::from(input), allowance, scope.access.deadline)
+        .evaluate(
+            &whole.program,
+            Arc::from(input),
+            allowance,
+            scope.access.deadline,
+        )
         .await;
-    let decision = match answer {
-        Ok(decision) => decision,
-        Err(none) => {
+    let decision = match (answer, missing) {
+        (Ok(decision @ Decision::Pass), _) | (Ok(decision), None) => decision,
+        // What could not be read could have been what the program misses.
+        (Ok(Decision::Warn(_) | Decision::Fail(_)), Some(error)) => return unread(&error, verdict),
+        (Err(none), _) => {
             let cause = Some(Cause::Unavailable {
                 detail: none.detail,
             });
@@ -131,5 +154,15 @@ async fn over_authorities(
             }),
             ..verdict
         },
+    }
+}
+
+/// The policy could not judge, since the registry could not be asked for something.
+fn unread(error: &FetchError, verdict: PolicyVerdict) -> PolicyVerdict {
+    PolicyVerdict {
+        outcome: Outcome::Unknown,
+        reason: unavailable::reason(error),
+        cause: Some(unavailable::cause(error)),
+        ..verdict
     }
 }

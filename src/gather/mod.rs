@@ -12,6 +12,7 @@
 //! listings for a minute, documents by digest until they are pushed out; and the place where a repository had evidence last. An error
 //! is handed to everybody who waits for it and is never kept.
 
+mod config;
 pub mod keychain;
 mod listing;
 mod places;
@@ -36,6 +37,7 @@ use crate::image::{Digest, ImageReference, Repository};
 use crate::limits::Limits;
 use crate::workload::PullScope;
 
+pub use config::ConfigFiles;
 pub use keychain::{Credential, Keychain, KeychainEntry, KeychainId};
 pub use registry::{
     Access, BlobReference, FetchError, FetchedManifest, FetchedReferrers, ManifestReference,
@@ -44,6 +46,7 @@ pub use registry::{
 pub use search::{Gathered, Search, Sought};
 pub use wanted::WantedEvidence;
 
+use config::KeptConfigs;
 use listing::Listings;
 use places::Places;
 use tags::Tags;
@@ -68,6 +71,8 @@ pub struct Gatherer {
     /// Bytes of evidence and of the manifests that hold it, by their digest, weighed in bytes. Which digests may be asked for is
     /// decided by a listing, and listings are kept apart by credentials.
     blobs: moka::future::Cache<Digest, Bytes>,
+    /// Config files of images.
+    configs: KeptConfigs,
     /// Evidence being fetched and looked at, in KiB.
     in_flight: Arc<Semaphore>,
     limits: Limits,
@@ -91,8 +96,19 @@ impl Gatherer {
             places: Places::new(),
             registry,
             blobs,
+            configs: config::kept(),
             in_flight: Arc::new(Semaphore::new(kib(limits.in_flight.evidence_bytes))),
             limits: limits.clone(),
+        }
+    }
+
+    /// The same, which looks everywhere in the order of [`search`]'s table, whatever was found before: what it asks depends on the
+    /// answers alone. So a recording of one run holds everything that the next one asks.
+    #[must_use]
+    pub fn in_fixed_order(self) -> Self {
+        Self {
+            places: Places::none(),
+            ..self
         }
     }
 

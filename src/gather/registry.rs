@@ -62,6 +62,9 @@ pub struct Access {
     pub keychain: Arc<Keychain>,
     /// When the answer is of no use any more. Retries end before it.
     pub deadline: Instant,
+    /// Whether it is asked for a rehearsal (`kubectl --dry-run=server`), which may leave nothing behind that a later answer depends
+    /// on: an absence is not remembered.
+    pub dry_run: bool,
 }
 
 /// How a manifest is asked for.

@@ -86,6 +86,10 @@ pub struct EvidenceLimits {
     pub json_depth: usize,
     /// Subjects of one statement.
     pub subjects: usize,
+    /// Manifests and config files of one image together, in bytes, where a policy wants them.
+    pub config_files_bytes: usize,
+    /// Manifests of one image: platforms, and what else an index holds.
+    pub platforms: usize,
 }
 
 /// What may be held at one time by all requests together. Waiting happens inside the deadline and ends as `overloaded`.
@@ -135,6 +139,8 @@ impl Default for Limits {
                 referrers: 2_000,
                 json_depth: 64,
                 subjects: 4_096,
+                config_files_bytes: 8 * MIB,
+                platforms: 128,
             },
             in_flight: InFlightLimits {
                 review_bytes: 64 * MIB,

@@ -24,6 +24,15 @@ pub enum AuthorityKind {
     Static(StaticAction),
     /// Somebody it trusts must have signed.
     Signed(SignedBy),
+    /// Somebody must have signed, and whom to trust is not known: the root that says so is not there.
+    Rootless {
+        /// Whether it names identities; else a key.
+        keyless: bool,
+        /// What must be signed.
+        wanted: Wanted,
+        /// What is missing, in words.
+        detail: String,
+    },
 }
 
 /// What a static authority does.

@@ -6,13 +6,14 @@ use super::authority::{
     AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted,
 };
 use super::problem::Problem;
+use super::program::{self, WholeProgram};
 use super::pull_secret;
 use super::referents::Referents;
 use super::select::{self, ObjectFacts, Selector};
-use super::shape::{self, Level};
+use super::shape;
+use super::trust;
 use crate::api;
 use crate::image::{ImageGlob, Repository};
-use crate::predicate_policy::Program;
 use crate::statement::PredicateType;
 use crate::verdict::Mode;
 use crate::verify::{InvalidKey, PublicKey, Requirement, UnknownHash};
@@ -38,7 +39,7 @@ pub struct Policy {
     /// Its authorities; any that is satisfied is enough.
     pub authorities: Vec<Authority>,
     /// What must hold for all that its authorities found.
-    pub program: Option<Arc<Program>>,
+    pub program: Option<WholeProgram>,
 }
 
 /// Compiles one policy. Never fails: what is wrong with it becomes its [`CompiledPolicy::body`].
@@ -52,7 +53,7 @@ pub fn compile(policy: &api::ClusterImagePolicy, referents: &Referents) -> Compi
     let program = spec
         .policy
         .as_ref()
-        .and_then(|policy| policy_level_program(policy, &mut problems));
+        .and_then(|policy| program::whole(policy, referents, &mut problems));
     if spec.authorities.is_empty() && spec.policy.is_none() {
         problems.push(Problem::missing("spec.authorities"));
     }
@@ -82,6 +83,16 @@ impl CompiledPolicy {
         self.body.is_err()
             || self.selectors.is_empty()
             || object.is_some_and(|object| self.selectors.iter().any(|s| s.selects(object)))
+    }
+
+    /// Whether its outcome can depend on which bytes an image is. One of static authorities alone says the same about all; of one
+    /// that does not compile nobody knows.
+    pub fn looks_at_evidence(&self) -> bool {
+        let is_static = |a: &Authority| matches!(a.kind, AuthorityKind::Static(_));
+        match &self.body {
+            Ok(policy) => policy.program.is_some() || !policy.authorities.iter().all(is_static),
+            Err(_) => true,
+        }
     }
 }
 
@@ -206,62 +217,52 @@ fn authority_kind(
     referents: &Referents,
     problems: &mut Vec<Problem>,
 ) -> Option<AuthorityKind> {
-    if let Some(key) = &authority.key {
-        return signed_by_key(authority, key, path, referents, problems).map(AuthorityKind::Signed);
-    }
-    match &authority.static_ {
-        Some(fixed) if fixed.action == "pass" => Some(AuthorityKind::Static(StaticAction::Pass)),
-        Some(fixed) => Some(AuthorityKind::Static(StaticAction::Fail {
+    match (&authority.static_, &authority.key, &authority.keyless) {
+        (Some(fixed), _, _) if fixed.action == "pass" => {
+            Some(AuthorityKind::Static(StaticAction::Pass))
+        }
+        (Some(fixed), _, _) => Some(AuthorityKind::Static(StaticAction::Fail {
             message: fixed.message.clone(),
         })),
-        None => {
-            problems.push(Problem::not_supported(
-                format!("{path}.keyless"),
-                "a keyless identity",
-            ));
-            None
+        (None, Some(key), _) => {
+            let key = public_key(key, &format!("{path}.key"), problems);
+            let requirement = key.map(|key| trust::of_key(authority, key, referents));
+            signed(authority, requirement, path, referents, problems)
         }
+        (None, None, Some(keyless)) => {
+            let at = format!("{path}.keyless");
+            let requirement = trust::of_identities(authority, keyless, referents, &at, problems);
+            signed(authority, requirement, path, referents, problems)
+        }
+        // A well-formed authority is of one kind.
+        (None, None, None) => None,
     }
 }
 
-fn signed_by_key(
+/// An authority that recognises signatures, where there is no problem with what it asks of them, nor with the rest of it.
+fn signed(
     authority: &api::Authority,
-    key: &api::KeyRef,
+    requirement: Option<Result<Requirement, trust::Missing>>,
     path: &str,
     referents: &Referents,
     problems: &mut Vec<Problem>,
-) -> Option<SignedBy> {
-    not_yet(authority, path, problems);
+) -> Option<AuthorityKind> {
     let place = place(&authority.sources, path, referents, problems);
-    let wanted = wanted(&authority.attestations, path, problems);
-    let key = public_key(key, &format!("{path}.key"), problems);
-    Some(SignedBy {
-        requirement: Requirement::Key(key?),
-        place: place?,
-        bundles_only: authority.signature_format == "bundle",
-        wanted: wanted?,
+    let wanted = wanted(&authority.attestations, path, referents, problems);
+    let (requirement, place, wanted) = (requirement?, place?, wanted?);
+    Some(match requirement {
+        Ok(requirement) => AuthorityKind::Signed(SignedBy {
+            requirement,
+            place,
+            bundles_only: authority.signature_format == "bundle",
+            wanted,
+        }),
+        Err(trust::Missing(detail)) => AuthorityKind::Rootless {
+            keyless: authority.keyless.is_some(),
+            wanted,
+            detail,
+        },
     })
-}
-
-/// Fields that ask for more than this version can prove.
-fn not_yet(authority: &api::Authority, path: &str, problems: &mut Vec<Problem>) {
-    // `ctlog: {}` asks for nothing of a key authority; a URL or a TrustRoot asks for a log entry.
-    if authority
-        .ctlog
-        .as_ref()
-        .is_some_and(|log| log.url.is_some() || !log.trust_root_ref.is_empty())
-    {
-        problems.push(Problem::not_supported(
-            format!("{path}.ctlog"),
-            "an entry in a transparency log",
-        ));
-    }
-    if authority.rfc3161_timestamp.is_some() {
-        problems.push(Problem::not_supported(
-            format!("{path}.rfc3161timestamp"),
-            "a timestamp",
-        ));
-    }
 }
 
 fn public_key(key: &api::KeyRef, path: &str, problems: &mut Vec<Problem>) -> Option<PublicKey> {
@@ -348,6 +349,7 @@ fn place(
 fn wanted(
     attestations: &[api::Attestation],
     path: &str,
+    referents: &Referents,
     problems: &mut Vec<Problem>,
 ) -> Option<Wanted> {
     if attestations.is_empty() {
@@ -360,7 +362,7 @@ fn wanted(
         let program = attestation
             .policy
             .as_ref()
-            .map(|policy| program(policy, &at, problems));
+            .map(|policy| program::program(policy, &at, referents, problems));
         rules.push(AttestationRule {
             name: Arc::from(attestation.name.as_str()),
             predicate_type: PredicateType::new(&attestation.predicate_type),
@@ -369,55 +371,4 @@ fn wanted(
     }
     // A program that did not compile leaves `None` behind, which must never be read as "no program": there is a problem then.
     (problems.len() == before).then_some(Wanted::Attestations(rules))
-}
-
-/// The program over all that a policy's authorities found.
-fn policy_level_program(
-    policy: &api::PredicatePolicy,
-    problems: &mut Vec<Problem>,
-) -> Option<Arc<Program>> {
-    let wrong = shape::predicate_policy(policy, "spec", Level::Whole);
-    if !wrong.is_empty() {
-        problems.extend(wrong);
-        return None;
-    }
-    let wanted = shape::whole_policy_inputs(policy)
-        .into_iter()
-        .filter(|(_, wanted)| *wanted == Some(true));
-    problems.extend(wanted.map(|(field, _)| {
-        Problem::not_supported(format!("spec.policy.{field}"), "a policy with this input")
-    }));
-    program(policy, "spec.policy", problems)
-}
-
-/// The program of a well-formed policy, which stands at `path`; `None` when there is a problem.
-fn program(
-    policy: &api::PredicatePolicy,
-    path: &str,
-    problems: &mut Vec<Problem>,
-) -> Option<Arc<Program>> {
-    let elsewhere = [
-        ("type", policy.language == "cue", "a policy in CUE"),
-        ("remote", policy.remote.is_some(), "a remote policy"),
-        (
-            "configMapRef",
-            policy.config_map_ref.is_some(),
-            "a policy in a ConfigMap",
-        ),
-    ];
-    if let Some((field, _, what)) = elsewhere.into_iter().find(|(_, is, _)| *is) {
-        problems.push(Problem::not_supported(format!("{path}.{field}"), what));
-        return None;
-    }
-    match Program::compile(&policy.data) {
-        Ok(program) => Some(Arc::new(program)),
-        Err(error) => {
-            problems.push(Problem::invalid(
-                "policy",
-                format!("{path}.data"),
-                error.to_string(),
-            ));
-            None
-        }
-    }
 }

@@ -10,11 +10,13 @@
 mod authority;
 mod compile;
 mod problem;
+mod program;
 mod pull_secret;
 mod referents;
 mod select;
 mod set;
 mod shape;
+mod trust;
 
 pub use authority::{
     AttestationRule, Authority, AuthorityKind, Place, PullSecret, PullSecretForm, SignedBy,
@@ -22,10 +24,10 @@ pub use authority::{
 };
 pub use compile::{CompiledPolicy, Policy, compile};
 pub use problem::Problem;
-pub use referents::{Fetched, Referents};
+pub use program::{Inputs, WholeProgram};
+pub use referents::{Fetched, Referents, RemotePolicy, remote_policies};
 pub use select::{ObjectFacts, Selector};
 pub use set::{Match, PolicySet};
-pub use shape::is_anchored;
 
 #[cfg(test)]
 mod tests;

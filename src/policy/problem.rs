@@ -14,11 +14,12 @@ pub struct Problem {
     fields: Vec<String>,
 }
 
-/// The message of everything that is referred to and is not there.
-const DANGLING: &str = "not found";
-
 /// The message of everything that this version does not implement.
 const NOT_SUPPORTED: &str = "not supported yet by this version";
+/// The message of every reference to something that is not there.
+const UNRESOLVED: &str = "cannot be resolved";
+/// The message of every reference to something that is there and cannot be used.
+const ELSEWHERE: &str = "what it refers to cannot be used";
 
 impl Problem {
     /// A message of our own about one field. `details` may be empty.
@@ -75,12 +76,14 @@ impl Problem {
         Self::new(NOT_SUPPORTED, field, details)
     }
 
-    /// Something that is referred to and is not there: a Secret of our namespace, for example.
-    pub fn dangling(kind: &str, name: &str, field: impl Into<String>) -> Self {
-        let details = format!(
-            "{kind} {name} is not in the controller's namespace: create it there; until then images that the policy matches are denied"
-        );
-        Self::new(DANGLING, field, details)
+    /// A reference to something that is not there. The policy is kept and denies what it matches.
+    pub fn unresolved(field: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::new(UNRESOLVED, field, details)
+    }
+
+    /// A reference to something that is there and cannot be used. The policy is kept and denies what it matches.
+    pub fn elsewhere(field: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::new(ELSEWHERE, field, details)
     }
 
     fn about(message: &str, fields: impl IntoIterator<Item = String>) -> Self {
@@ -113,9 +116,14 @@ impl Problem {
         self.message == NOT_SUPPORTED
     }
 
-    /// Whether it says that something else is missing, which may come yet.
-    pub fn is_dangling(&self) -> bool {
-        self.message == DANGLING
+    /// Whether it refers to something that is not there. The policy itself may be as it should be.
+    pub fn is_unresolved(&self) -> bool {
+        self.message == UNRESOLVED
+    }
+
+    /// Whether what is wrong stands outside of the policy.
+    pub fn is_elsewhere(&self) -> bool {
+        self.message == ELSEWHERE
     }
 
     /// As policy-controller lists problems: entries that say the same are one, with their fields sorted and named once; entries are

@@ -26,7 +26,10 @@ pub(super) fn of_source(
         let name = &reference.name;
         let Some(secret) = referents.secrets.get(name) else {
             let field = format!("{path}.signaturePullSecrets[{index}].name");
-            problems.push(Problem::dangling("Secret", name, field));
+            problems.push(Problem::unresolved(
+                field,
+                format!("Secret {name} is not in the controller's namespace"),
+            ));
             continue;
         };
         match pull_secret(name, secret) {

@@ -6,6 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::api;
+use crate::trust::TrustMaterial;
+
 /// What there is to refer to. Empty: every reference dangles.
 #[derive(Clone, Debug, Default)]
 pub struct Referents {
@@ -13,11 +16,34 @@ pub struct Referents {
     pub config_maps: BTreeMap<String, BTreeMap<String, String>>,
     /// The Secrets of our own namespace: name → key → bytes.
     pub secrets: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
-    /// Policies from elsewhere: `remote.url` → what it gave. The digest is checked where it is compiled.
-    pub remote_policies: BTreeMap<String, Fetched>,
+    /// Policies from elsewhere: what is pinned → what the URL gave. The digest is checked once more where it is compiled.
+    pub remote_policies: BTreeMap<RemotePolicy, Fetched>,
     /// Public keys of key management services: `key.kms` → PEM.
     pub kms_keys: BTreeMap<String, Fetched>,
+    /// TrustRoots by name, or why one cannot be used, in words.
+    pub trust_roots: BTreeMap<String, Result<Arc<TrustMaterial>, String>>,
+    /// What is trusted where a policy names no TrustRoot: `None` where there is no such root.
+    pub default_trust: Option<Arc<TrustMaterial>>,
 }
 
 /// What came from outside, or why nothing did, in words.
 pub type Fetched = Result<Arc<str>, String>;
+
+/// A text behind a URL, pinned by its digest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RemotePolicy {
+    /// Where it is.
+    pub url: String,
+    /// SHA-256 of the text, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// The texts behind URLs that a policy refers to.
+pub fn remote_policies(policy: &api::ClusterImagePolicy) -> impl Iterator<Item = RemotePolicy> {
+    let attestations = policy.spec.authorities.iter().flat_map(|a| &a.attestations);
+    let programs = attestations.flat_map(|attestation| &attestation.policy);
+    let programs = programs.chain(&policy.spec.policy);
+    programs
+        .filter_map(|program| program.remote.as_ref())
+        .map(RemotePolicy::of)
+}

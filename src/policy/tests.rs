@@ -59,28 +59,38 @@ fn an_authority_is_of_exactly_one_kind() {
     );
 }
 
+/// Nobody knows whom to trust then, and nobody is trusted. The other authorities of the policy are asked all the same.
 #[test]
-fn what_this_version_cannot_verify_is_a_problem_and_never_passed_over() {
-    for (field, value) in [
-        ("ctlog", json!({"url": "https://rekor.sigstore.dev"})),
-        ("ctlog", json!({"trustRootRef": "x"})),
-        ("rfc3161timestamp", json!({"trustRootRef": "x"})),
+fn an_authority_whose_root_is_not_there_says_which_one() {
+    let identities = json!([{"issuer": "i", "subject": "s"}]);
+    let keyless = |root: &str| {
+        json!({"images": [{"glob": "**"}], "authorities": [
+            {"keyless": {"identities": identities, "trustRootRef": root}},
+        ]})
+    };
+    for (spec, missing) in [
+        (
+            by_key(json!({"ctlog": {"url": "https://rekor.sigstore.dev"}})),
+            "there is no default trusted root",
+        ),
+        (
+            by_key(json!({"ctlog": {"trustRootRef": "x"}})),
+            "trustRootRef x not found",
+        ),
+        (
+            by_key(json!({"rfc3161timestamp": {"trustRootRef": "x"}})),
+            "trustRootRef x not found",
+        ),
+        (keyless("x"), "trustRootRef x not found"),
+        (keyless(""), "there is no default trusted root"),
     ] {
-        let found = problems(&by_key(json!({field: value})));
+        let body = compiled("p", &spec).body.expect("a policy");
         assert!(
-            found
-                .iter()
-                .any(|p| p.contains("not supported yet") && p.contains(field)),
-            "{field}: {found:?}"
+            matches!(&body.authorities[0].kind, AuthorityKind::Rootless { detail, .. } if detail == missing),
+            "{:?}",
+            body.authorities
         );
     }
-    let identities = json!([{"issuer": "i", "subject": "s"}]);
-    let keyless = json!({"images": [{"glob": "**"}], "authorities": [{"keyless": {"identities": identities}}]});
-    assert!(
-        problems(&keyless)
-            .iter()
-            .any(|p| p.contains("not supported yet by this version: spec.authorities[0].keyless"))
-    );
 }
 
 #[test]

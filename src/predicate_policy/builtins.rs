@@ -139,7 +139,7 @@ pub(super) static TABLE: &[Builtin] = &[
     capped("is_set", &[ANY], cost::small),
     capped("is_string", &[ANY], cost::small),
     capped("json.filter", &[O, C], cost::tree_x4),
-    capped("json.is_valid", &[S], text::json_text),
+    capped("json.is_valid", &[ANY], text::json_text),
     capped("json.marshal", &[ANY], cost::json_marshal),
     capped(
         "json.marshal_with_options",
@@ -240,7 +240,7 @@ pub(super) static TABLE: &[Builtin] = &[
     refused("uuid.parse", 1, VARIES),
     refused("uuid.rfc4122", 1, VARIES),
     capped("walk", &[ANY], cost::walk),
-    capped("yaml.is_valid", &[S], text::yaml_text),
+    capped("yaml.is_valid", &[ANY], text::yaml_text),
     capped("yaml.marshal", &[ANY], cost::yaml_marshal),
     capped("yaml.unmarshal", &[S], text::yaml_text),
 ];

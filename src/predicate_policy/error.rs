@@ -62,6 +62,16 @@ pub enum CompileError {
         /// Why it is refused.
         why: &'static str,
     },
+    /// Rules that OPA puts together and the engine does not (T-45): one would hide what the other says.
+    #[error(
+        "rules `{general}` and `{special}` may be about the same, and this engine does not put them together: write both with a variable, or neither"
+    )]
+    OverlappingHeads {
+        /// The head with a variable.
+        general: String,
+        /// The head that names one of its values.
+        special: String,
+    },
     /// Names with this prefix belong to the guards that compilation inserts.
     #[error("names must not contain the reserved prefix `{prefix}`")]
     ReservedName {

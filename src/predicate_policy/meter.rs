@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use regorus::{Engine, Value};
 
-use super::builtins::{TABLE, Treatment, has_type};
+use super::builtins::{TABLE, Treatment, find, has_type};
 use super::cost::{self, Bound};
 use super::error::EvalError;
 use super::measure::length;
@@ -27,6 +27,9 @@ pub(super) const GUARD_PREFIX: &str = "__vouchsafe_";
 pub(super) const OPERAND: &str = "__vouchsafe_operand";
 /// Stands around the sides of comparisons.
 pub(super) const COMPARAND: &str = "__vouchsafe_comparand";
+
+/// Stands for `walk` where it has one argument.
+pub(super) const WALK: &str = "__vouchsafe_walk";
 
 /// The allowance of one evaluation.
 pub(super) struct Meter {
@@ -89,9 +92,18 @@ impl Meter {
             ("contains", [Value::String(text), Value::String(part)]) => {
                 Ok(Value::Bool(text.contains(part.as_ref())))
             }
-            // The engine's own panics on an empty needle.
-            ("strings.count", [Value::String(text), Value::String(part)]) if part.is_empty() => {
-                Ok(Value::from(1 + length(text.chars().count())))
+            // The engine's own panics on an empty needle, and counts those that overlap.
+            ("strings.count", [Value::String(text), Value::String(part)]) => {
+                let count = if part.is_empty() {
+                    1 + text.chars().count()
+                } else {
+                    text.matches(part.as_ref()).count()
+                };
+                Ok(Value::from(length(count)))
+            }
+            // What is no text is no document either; the engine's own fail on it.
+            ("json.is_valid" | "yaml.is_valid", [other]) if !matches!(other, Value::String(_)) => {
+                Ok(Value::Bool(false))
             }
             ("trace", _) => Ok(Value::Bool(true)),
             ("walk", [value]) => Ok(walk(value)),
@@ -154,6 +166,14 @@ impl Meter {
     fn comparand(&mut self, value: Value) -> Result<Value, Exhausted> {
         self.charge("operator", cost::comparand(&value, 0))?;
         Ok(value)
+    }
+
+    /// All values inside of one with their paths, for the rewritten `walk(x)`.
+    fn walked(&mut self, value: Value) -> Result<Value, Exhausted> {
+        match find("walk") {
+            Some((index, _)) => self.call(index, vec![value]),
+            None => Ok(Value::Undefined),
+        }
     }
 
     /// Takes `bound` from the allowance. `false` when the call has no value.
@@ -224,7 +244,8 @@ pub(super) fn install(
         }
     }
     guard(engine, OPERAND, meter, Meter::operand)?;
-    guard(engine, COMPARAND, meter, Meter::comparand)
+    guard(engine, COMPARAND, meter, Meter::comparand)?;
+    guard(engine, WALK, meter, Meter::walked)
 }
 
 fn guard(

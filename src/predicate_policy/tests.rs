@@ -109,6 +109,14 @@ fn reads_v0_first_and_v1_only_when_needed() {
             Dialect::V0,
         ),
         ("package sigstore\nisCompliant if { true }", Dialect::V1),
+        (
+            "package sigstore\n# if\nisCompliant { \"if\" == `if` }",
+            Dialect::V0,
+        ),
+        (
+            "package sigstore\nisCompliant { if := 1; if == 1 }",
+            Dialect::V0,
+        ),
     ] {
         let program = compile(source);
         assert_eq!(program.dialect(), dialect, "{source}");
@@ -378,6 +386,67 @@ fn contradicting_rules_are_an_error() {
     let program = compile("package sigstore\nisCompliant = 1 { true }\nisCompliant = 2 { true }");
     let error = program.evaluate("{}", &Budget::default()).unwrap_err();
     assert!(matches!(error, EvalError::Policy { .. }), "{error}");
+}
+
+/// T-45: the idiom of almost every policy that looks for something anywhere.
+#[test]
+fn walk_with_one_argument_gives_every_value_with_its_path() {
+    let found = r#"{path | [path, "needle"] := walk({"a": [{"b": "needle"}], "c": "needle"})}"#;
+    for body in [
+        format!(r#"{found} == {{["a", 0, "b"], ["c"]}}"#),
+        r#"[_, value] = walk([["x", 1]]); value == 1"#.to_owned(),
+        "count([pair | pair := walk([[1], 2])]) == 4".to_owned(),
+        r#"not has({"a": 1}, "b"); has({"a": {"b": 1}}, "b") }
+has(value, key) { walk(value)[0][_] == key"#
+            .to_owned(),
+        "[_, x] := walk([walk([7])[1]]); x == 7".to_owned(),
+    ] {
+        let program = compile(&format!("package sigstore\nisCompliant {{ {body} }}"));
+        let decision = program.evaluate("{}", &Budget::default());
+        assert_eq!(decision, Ok(Decision::Pass), "{body}");
+    }
+}
+
+/// T-45: what the engine's own would answer otherwise than OPA's.
+#[test]
+fn builtins_answer_as_those_of_opa_do() {
+    for body in [
+        r#"strings.count("11111", "11") == 2"#,
+        r#"strings.count("aaa", "") == 4"#,
+        "json.is_valid(1) == false",
+        "yaml.is_valid({}) == false",
+        r#"json.is_valid("{}")"#,
+    ] {
+        let program = compile(&format!("package sigstore\nisCompliant {{ {body} }}"));
+        let decision = program.evaluate("{}", &Budget::default());
+        assert_eq!(decision, Ok(Decision::Pass), "{body}");
+    }
+}
+
+/// T-45: the engine looks up the second rule alone, and what the first one says would be missing without a word.
+#[test]
+fn refuses_rules_that_the_engine_does_not_put_together() {
+    for rules in [
+        "p[x].r contains 1 if { some x in input }\np.b.r contains 2",
+        "p[x] contains 1 if { some x in input }\np.b contains 2",
+        "p[x].r := 1 if { some x in input }\np.b.s := 2",
+    ] {
+        let refused = refusal(&format!(
+            "import rego.v1\n{rules}\nisCompliant if {{ p.b }}"
+        ));
+        assert!(
+            matches!(refused, CompileError::OverlappingHeads { .. }),
+            "{rules}: {refused}"
+        );
+    }
+    for rules in [
+        "deny[\"a\"] { true }\ndeny[m] { m := input.x }\nisCompliant { count(deny) == 1 }",
+        "p[x] = 1 { x := input.x }\np[\"b\"] = 2 { true }\nisCompliant { p.b == 2 }",
+    ] {
+        let program = compile(&format!("package sigstore\n{rules}"));
+        let decision = program.evaluate("{}", &Budget::default());
+        assert_eq!(decision, Ok(Decision::Pass), "{rules}");
+    }
 }
 
 #[test]

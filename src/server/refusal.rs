@@ -15,7 +15,9 @@ const TEXT_BYTES: usize = 1_024;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
     /// No route has this path.
-    #[error("there is nothing at {path:?}: AdmissionReviews go to POST /validate")]
+    #[error(
+        "there is nothing at {path:?}: AdmissionReviews go to POST /validate, POST /mutate and POST /validate-policy"
+    )]
     UnknownPath {
         /// The path that was asked for.
         path: String,
@@ -68,6 +70,12 @@ pub(super) enum Refusal {
     /// Too much is in flight, and the review does not say its uid where it usually stands.
     #[error("too many reviews are in flight")]
     Overloaded,
+    /// A policy could not be checked. That is not held against it: it is compiled once more where it is put in force.
+    #[error("the policy was not checked: {why}")]
+    Unchecked {
+        /// What kept us from it.
+        why: &'static str,
+    },
     /// The answer could not be written.
     #[error("the answer could not be written")]
     Unwritable {
@@ -92,7 +100,7 @@ impl Refusal {
                 StatusCode::BAD_REQUEST
             }
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unwritable { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unchecked { .. } | Self::Unwritable { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 pub use predicate_type::PredicateType;
 
@@ -47,6 +48,9 @@ pub struct Subject {
     /// Algorithm to lower-case hexadecimal.
     #[serde(default)]
     pub digest: BTreeMap<String, String>,
+    /// What the producer says of it: an object, by the specification.
+    #[serde(default)]
+    pub annotations: Value,
 }
 
 /// Why a payload is no statement.
@@ -138,8 +142,13 @@ impl Statement {
 
     /// Whether one of its subjects is the artifact with this digest. Names do not count.
     pub fn is_about(&self, digest: &Digest) -> bool {
+        self.subject(digest).is_some()
+    }
+
+    /// The first of its subjects that is the artifact with this digest.
+    pub fn subject(&self, digest: &Digest) -> Option<&Subject> {
         let (algorithm, hex) = (digest.algorithm().as_str(), digest.hex());
-        self.subjects.iter().any(|subject| {
+        self.subjects.iter().find(|subject| {
             subject
                 .digest
                 .get(algorithm)

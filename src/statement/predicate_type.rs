@@ -71,5 +71,10 @@ mod tests {
             PredicateType::new("slsaprovenance").to_string(),
             "slsaprovenance"
         );
+        // All that cosign takes for `--type`; other spellings are no alias.
+        let known: Vec<&str> = ALIASES.iter().map(|(alias, _)| *alias).collect();
+        let cosigns = "custom slsaprovenance slsaprovenance02 slsaprovenance1 spdx spdxjson cyclonedx link vuln openvex";
+        assert_eq!(known, cosigns.split(' ').collect::<Vec<_>>());
+        assert_eq!(PredicateType::new("SPDX").uri(), "SPDX");
     }
 }

@@ -14,6 +14,7 @@
 //! | `tls` | a registry with an authority of its own, which wants a client certificate |
 //! | `credentials` | a registry that asks who we are |
 //! | `outages` | a registry that is gone |
+//! | `recordings` | the same verdicts from a recording, without a registry |
 //! | `webhook` | the same images through `vouchsafe serve`, over HTTPS |
 
 #![expect(
@@ -26,6 +27,7 @@
 mod credentials;
 mod outages;
 mod process;
+mod recordings;
 mod registries;
 mod signers;
 mod stage;
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     trials.extend(credentials::trials());
     trials.extend(tls::trials());
     trials.extend(outages::trials());
+    trials.extend(recordings::trials());
     trials.extend(webhook::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

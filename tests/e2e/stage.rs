@@ -274,6 +274,16 @@ impl Stage {
         succeed(command.arg(&image.by_digest));
     }
 
+    /// `cosign sign` as cosign 3 does by itself: a bundle that refers to the image.
+    pub(crate) fn sign_as_bundle(&self, image: &Image, key: Key) {
+        let mut command = self.tool(Cosign::Three.tool());
+        command
+            .args(["sign", "--key", &format!("{}.key", key.name())])
+            .args(["--use-signing-config=false", "--tlog-upload=false", "-y"])
+            .arg(&image.by_digest);
+        succeed(&mut command);
+    }
+
     /// `oras attach` of an SBOM: another thing that refers to the image, and that nobody signed.
     pub(crate) fn attach_sbom(&self, image: &Image) {
         std::fs::write(self.path("sbom.json"), r#"{"spdxVersion":"SPDX-2.3"}"#).unwrap();

@@ -435,3 +435,51 @@ async fn a_body_of_unknown_length_keeps_only_the_room_that_it_needs() {
     is_denied(&answered(first).await, Reason::Deadline);
     assert_eq!(answered(second).await["allowed"], true);
 }
+
+// --- the other path ---
+
+fn policy_call(timeout: &str, name: &str) -> Request<Body> {
+    Request::post(format!("/validate-policy?timeout={timeout}"))
+        .header("content-type", "application/json")
+        .body(review(name).to_string().into())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_policy_is_answered_with_its_uid_and_its_warnings() {
+    let (router, seen) = watched_router(&Limits::default());
+    let response = answered(ask(&router, policy_call("5s", "good")).await).await;
+    let expected = json!({"uid": UID, "allowed": true, "warnings": ["one", "two"]});
+    assert_eq!(response, expected);
+    let response = answered(ask(&router, policy_call("5s", "denied")).await).await;
+    assert_eq!(response["allowed"], false);
+    let status = json!({"status": "Failure", "code": 400, "reason": "BadRequest", "message": "validation failed: no"});
+    assert_eq!(response["status"], status);
+    assert_eq!(seen.in_flight.load(Ordering::SeqCst), 0);
+}
+
+/// T-11, T-17: no answer in time and none at all are calls that failed, which `failurePolicy: Ignore` passes: what a policy is worth is
+/// seen where it is put in force.
+#[rstest]
+#[case::a_panic("panics", "the check failed")]
+#[case::no_answer_in_time("blocks", "the time was over")]
+#[tokio::test]
+async fn a_policy_that_was_not_checked_is_a_failed_call(#[case] name: &str, #[case] words: &str) {
+    let started = Instant::now();
+    is_refused(
+        policy_call("1s", name),
+        StatusCode::INTERNAL_SERVER_ERROR,
+        words,
+    )
+    .await;
+    assert!(started.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_review_is_refused_there_too() {
+    let call = Request::post("/validate-policy")
+        .header("content-type", "application/json")
+        .body(Body::from("{}"))
+        .unwrap();
+    is_refused(call, StatusCode::BAD_REQUEST, "not an AdmissionReview").await;
+}

@@ -11,7 +11,9 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use vouchsafe::limits::Limits;
-use vouchsafe::server::{Answer, Observer, Routes, Validate, router};
+use vouchsafe::server::{
+    Answer, Mutate, Mutation, Observer, PolicyAnswer, Routes, Validate, ValidatePolicy, router,
+};
 use vouchsafe::verdict::{Judgement, Reason};
 use vouchsafe::workload::{Operation, Request};
 
@@ -51,6 +53,42 @@ impl Validate for ByName {
     }
 }
 
+impl ValidatePolicy for ByName {
+    fn validate_policy(&self, request: &Request) -> PolicyAnswer {
+        match request.name.as_str() {
+            "panics" => panic!("a bug"),
+            "blocks" => std::thread::sleep(Duration::from_secs(2)),
+            _ => {}
+        }
+        PolicyAnswer {
+            refusal: (request.name == "denied").then(|| "validation failed: no".to_owned()),
+            warnings: vec!["one".to_owned(), "two".to_owned()],
+        }
+    }
+}
+
+/// Changes the kind of the object, and hangs or panics by its name.
+impl Mutate for ByName {
+    fn mutate(&self, request: Request, _: Instant) -> BoxFuture<'_, Mutation> {
+        async move {
+            match request.name.as_str() {
+                "hangs" => std::future::pending().await,
+                "panics" => panic!("a bug"),
+                "unchanged" => return Mutation::default(),
+                _ => {}
+            }
+            let patch = json!([{"op": "replace", "path": "/kind", "value": "Changed"}]);
+            Mutation {
+                patch: serde_json::from_value(patch).unwrap(),
+                warnings: vec!["a warning".to_owned()],
+                pinned: 1,
+                ..Mutation::default()
+            }
+        }
+        .boxed()
+    }
+}
+
 pub(crate) fn answer(reason: Reason) -> Answer {
     let allowed = reason == Reason::Satisfied;
     Answer {
@@ -81,6 +119,7 @@ pub(crate) struct Seen {
     pub(crate) in_flight: AtomicI64,
     pub(crate) refused: Mutex<Vec<StatusCode>>,
     pub(crate) answered: Mutex<Vec<(Option<Operation>, Reason)>>,
+    pub(crate) mutated: Mutex<Vec<(Option<Operation>, Mutation)>>,
 }
 
 impl Observer for Seen {
@@ -89,6 +128,13 @@ impl Observer for Seen {
             .lock()
             .unwrap()
             .push((operation, answer.verdict_reason));
+    }
+
+    fn mutated(&self, operation: Option<Operation>, mutation: &Mutation, _: Duration) {
+        self.mutated
+            .lock()
+            .unwrap()
+            .push((operation, mutation.clone()));
     }
 
     fn refused(&self, status: StatusCode) {
@@ -115,6 +161,8 @@ pub(crate) fn watched_router(limits: &Limits) -> (Router, Arc<Seen>) {
         router(
             Routes {
                 validate: Arc::new(ByName),
+                mutate: Arc::new(ByName),
+                validate_policy: Arc::new(ByName),
             },
             seen.clone(),
             limits,

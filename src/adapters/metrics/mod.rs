@@ -16,11 +16,13 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::adapters::oci::{RequestClass, RequestOutcome};
+use crate::adapters::remote_policies::RemoteCounts;
 use crate::verdict::{Judgement, Reason};
 use crate::workload::Operation;
 
 use labels::{
-    AdmissionLabels, CallLabels, ImageLabels, LoadLabels, PolicyLabels, RegistryLabels, Word,
+    AdmissionLabels, CallLabels, ImageLabels, LoadLabels, MutationLabels, PinLabels, PolicyLabels,
+    RegistryLabels, Word,
 };
 
 /// Upper ends of the histogram of admissions, in seconds: from what memory answers to the longest timeout of a webhook.
@@ -35,11 +37,16 @@ pub struct Metrics {
     admission_requests: Family<AdmissionLabels, Counter>,
     admission_duration: Histogram,
     admission_in_flight: Gauge,
+    mutation_requests: Family<MutationLabels, Counter>,
+    mutation_duration: Histogram,
+    image_pins: Family<PinLabels, Counter>,
     refused_calls: Family<CallLabels, Counter>,
     image_verdicts: Family<ImageLabels, Counter>,
     registry_requests: Family<RegistryLabels, Counter>,
     panics: Counter,
     policies: Family<PolicyLabels, Gauge>,
+    remote_policies: Family<PolicyLabels, Gauge>,
+    policy_reviews: Family<LoadLabels, Counter>,
     certificate_not_after: Gauge,
     certificate_loads: Family<LoadLabels, Counter>,
 }
@@ -54,11 +61,16 @@ impl Metrics {
             admission_requests: Family::default(),
             admission_duration: Histogram::new(SECONDS),
             admission_in_flight: Gauge::default(),
+            mutation_requests: Family::default(),
+            mutation_duration: Histogram::new(SECONDS),
+            image_pins: Family::default(),
             refused_calls: Family::default(),
             image_verdicts: Family::default(),
             registry_requests: Family::default(),
             panics: Counter::default(),
             policies: Family::default(),
+            remote_policies: Family::default(),
+            policy_reviews: Family::default(),
             certificate_not_after: Gauge::default(),
             certificate_loads: Family::default(),
         };
@@ -86,6 +98,22 @@ impl Metrics {
             self.admission_in_flight.clone(),
         );
         registry.register(
+            "mutation_requests",
+            "Reviews that were answered with a patch, or with none",
+            self.mutation_requests.clone(),
+        );
+        registry.register_with_unit(
+            "mutation_duration",
+            "From the head of a review to its patch",
+            Unit::Seconds,
+            self.mutation_duration.clone(),
+        );
+        registry.register(
+            "image_pins",
+            "Image fields pinned to what their tag names, or kept at their digest; images left as tags, by reason",
+            self.image_pins.clone(),
+        );
+        registry.register(
             "admission_refused",
             "Calls that were no readable review, by HTTP status",
             self.refused_calls.clone(),
@@ -106,6 +134,16 @@ impl Metrics {
             self.panics.clone(),
         );
         registry.register("policies", "Policies in force", self.policies.clone());
+        registry.register(
+            "remote_policies",
+            "Texts behind URLs that policies refer to; a missing one breaks its policies, a stale one is in use",
+            self.remote_policies.clone(),
+        );
+        registry.register(
+            "policy_reviews",
+            "ClusterImagePolicies and TrustRoots that were checked when they were applied",
+            self.policy_reviews.clone(),
+        );
         registry.register_with_unit(
             "cert_not_after",
             "When the serving certificate expires, since 1970",
@@ -135,6 +173,34 @@ impl Metrics {
         };
         self.admission_requests.get_or_create(&labels).inc();
         self.admission_duration.observe(took.as_secs_f64());
+    }
+
+    /// A review was answered with a patch of so many fields, or with none. `operation` is `None` where the review was not read.
+    pub fn mutation(
+        &self,
+        operation: Option<Operation>,
+        pinned: usize,
+        kept: usize,
+        left: impl Iterator<Item = Reason>,
+        took: Duration,
+    ) {
+        let operation = labels::operation(operation);
+        self.mutation_requests
+            .get_or_create(&MutationLabels { operation })
+            .inc();
+        self.mutation_duration.observe(took.as_secs_f64());
+        let count = |outcome, number: usize| {
+            let number = u64::try_from(number).unwrap_or(u64::MAX);
+            let outcome = Word(outcome);
+            self.image_pins
+                .get_or_create(&PinLabels { outcome })
+                .inc_by(number);
+        };
+        count("pinned", pinned);
+        count("kept", kept);
+        for reason in left {
+            count(reason.as_str(), 1);
+        }
     }
 
     /// A call was refused with this HTTP status.
@@ -191,6 +257,28 @@ impl Metrics {
         set("broken", broken);
     }
 
+    /// How many texts behind URLs are in which state.
+    pub fn remote_policies(&self, counts: RemoteCounts) {
+        let states = [
+            ("fresh", counts.fresh),
+            ("stale", counts.stale),
+            ("missing", counts.missing),
+        ];
+        for (state, count) in states {
+            self.remote_policies
+                .get_or_create(&PolicyLabels { state: Word(state) })
+                .set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// A resource of ours was checked when it was applied.
+    pub fn policy_reviewed(&self, accepted: bool) {
+        let outcome = Word(if accepted { "accepted" } else { "refused" });
+        self.policy_reviews
+            .get_or_create(&LoadLabels { outcome })
+            .inc();
+    }
+
     /// When the certificate that is served expires.
     pub fn certificate_not_after(&self, not_after: Timestamp) {
         self.certificate_not_after.set(not_after.as_second());
@@ -238,12 +326,25 @@ mod tests {
             Reason::Overloaded,
             Duration::from_millis(3),
         );
+        metrics.mutation(
+            Some(Operation::Update),
+            2,
+            1,
+            [Reason::RegistryThrottled].into_iter(),
+            Duration::from_millis(3),
+        );
         metrics.admission_began();
         metrics.refused(http::StatusCode::PAYLOAD_TOO_LARGE);
         metrics.image_verdict(Reason::Satisfied);
         metrics.registry_request(RequestClass::ManifestGet, RequestOutcome::NotFound);
         metrics.panicked();
         metrics.policies(3, 1);
+        metrics.remote_policies(RemoteCounts {
+            fresh: 2,
+            stale: 1,
+            missing: 0,
+        });
+        metrics.policy_reviewed(false);
         metrics.certificate_not_after(Timestamp::from_second(4_000_000_000).unwrap());
         metrics.certificate_loaded(false);
         let text = metrics.encode();
@@ -252,12 +353,19 @@ mod tests {
             r#"vouchsafe_admission_requests_total{operation="none",verdict="unknown",reason="overloaded"} 1"#,
             "vouchsafe_admission_duration_seconds_count 2",
             "vouchsafe_admission_in_flight 1",
+            r#"vouchsafe_mutation_requests_total{operation="update"} 1"#,
+            "vouchsafe_mutation_duration_seconds_count 1",
+            r#"vouchsafe_image_pins_total{outcome="pinned"} 2"#,
+            r#"vouchsafe_image_pins_total{outcome="kept"} 1"#,
+            r#"vouchsafe_image_pins_total{outcome="registry-throttled"} 1"#,
             r#"vouchsafe_admission_refused_total{status="413"} 1"#,
             r#"vouchsafe_image_verdicts_total{reason="satisfied"} 1"#,
             r#"vouchsafe_registry_requests_total{class="manifest",outcome="not-found"} 1"#,
             "vouchsafe_panics_total 1",
             r#"vouchsafe_policies{state="loaded"} 3"#,
             r#"vouchsafe_policies{state="broken"} 1"#,
+            r#"vouchsafe_remote_policies{state="stale"} 1"#,
+            r#"vouchsafe_policy_reviews_total{outcome="refused"} 1"#,
             "vouchsafe_cert_not_after_seconds 4000000000",
             r#"vouchsafe_cert_loads_total{outcome="refused"} 1"#,
         ] {

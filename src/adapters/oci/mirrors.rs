@@ -169,6 +169,7 @@ impl Asking {
         let access = Access {
             keychain: Arc::new(Keychain::anonymous()),
             deadline: deadline.unwrap_or(ask.access.deadline),
+            dry_run: ask.access.dry_run,
         };
         let there = Ask {
             repository: &place.repository,

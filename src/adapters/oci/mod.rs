@@ -17,6 +17,7 @@
 //! | `answer` | endless and slow bodies (T-06), errors that repeat secrets |
 //! | `fence`, `address`, `lookup`, `insecure` | where a registry may lead us at all (T-53), by name and by address; plain HTTP |
 //! | `retry` | waits that do not fit into the deadline |
+//! | `web` | what a policy's URL leads to; not a registry, behind the same fence |
 //! | `hosts` | settings of one host that are used for another (T-16): `registries.yaml` |
 //! | `docker_config`, `helper` | credentials on disk (T-16) |
 
@@ -41,6 +42,7 @@ mod retry;
 mod tls;
 mod token;
 mod transport;
+mod web;
 
 use std::sync::Arc;
 
@@ -54,6 +56,7 @@ pub use hosts::{
 pub use insecure::{InsecureHosts, InvalidInsecureHost};
 pub use lookup::{Lookup, SystemLookup};
 pub use observe::{RequestClass, RequestObserver, RequestOutcome};
+pub use web::WebClient;
 
 use crate::limits::{Limits, RegistryLimits};
 

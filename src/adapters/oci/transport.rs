@@ -329,7 +329,7 @@ impl Clients {
 }
 
 /// The host names of the HTTP proxies that the environment names, as the HTTP client reads it.
-fn proxy_hosts() -> Vec<String> {
+pub(super) fn proxy_hosts() -> Vec<String> {
     [
         "http_proxy",
         "HTTP_PROXY",

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::memory;
 use super::super::rego::{Allowance, NoAnswer};
-use super::evidence::{Shortfall, search, summary};
-use super::{Answer, Judge, Scope};
+use super::evidence::{Shortfall, search, signer_entry, summary};
+use super::{Answer, Judge, Scope, Thoroughness};
 use crate::evidence::Candidate;
 use crate::gather::{FetchError, WantedEvidence};
 use crate::image::PinnedImage;
@@ -17,9 +18,6 @@ use crate::predicate_policy::Decision;
 use crate::statement::PredicateType;
 use crate::verdict::{Cause, Reason, RegoResult};
 use crate::verify::{self, Attestation, Verified};
-
-/// SHA-256 of nothing: the `id` of attestations by key, as policy-controller writes it (their layers carry no signature annotation).
-const NO_SIGNATURE_ID: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// The rules are tried on all that was found so far, as soon as there is something for each of them, and again when more was found.
 /// With the answer come the statements that the rules look at, for people who ask what their policies are given.
@@ -30,17 +28,18 @@ pub(super) async fn judge(
     image: &PinnedImage,
     allowance: &Allowance,
     scope: &Scope<'_>,
+    thoroughness: Thoroughness,
 ) -> Result<(Answer, Vec<Arc<str>>), FetchError> {
-    let trust = &scope.snapshot.trust;
+    let (requirement, now) = (&signed.requirement, Timestamp::now());
     let verify = |candidate: &Candidate| {
-        let key = memory::key(image.digest(), candidate, &signed.requirement, trust);
+        let key = memory::key(image.digest(), candidate, requirement);
         let verify = || {
             verify::attestation(
                 candidate,
                 image.digest(),
-                &signed.requirement,
-                trust,
+                requirement,
                 &judge.limits.evidence,
+                now,
             )
         };
         judge.memory.attestation(key, verify)
@@ -48,14 +47,29 @@ pub(super) async fn judge(
     let types: BTreeSet<&str> = rules.iter().map(|rule| rule.predicate_type.uri()).collect();
     let wanted = WantedEvidence::Attestations(types.into_iter().map(str::to_owned).collect());
     let mut search = search(judge, signed, &wanted, image, scope);
-    let (mut pool, mut refused) = (Pool::default(), None);
-    while let Some(gathered) = search.next().await? {
+    let (mut pool, mut refused, mut cut_short) = (Pool::default(), None, None);
+    loop {
+        let gathered = match search.next().await {
+            Ok(Some(gathered)) => gathered,
+            Ok(None) => break,
+            Err(error) => {
+                cut_short = Some(error);
+                break;
+            }
+        };
         let verified = pool.shortfall.sort(gathered, verify).await;
         if verified.is_empty() {
             continue;
         }
+        let had_enough = pool.covers(rules);
         pool.verified.extend(verified);
         if !pool.covers(rules) {
+            continue;
+        }
+        if thoroughness == Thoroughness::Everything {
+            if !had_enough {
+                search.was_right();
+            }
             continue;
         }
         match all_rules(judge, rules, &pool, allowance, scope).await {
@@ -66,13 +80,34 @@ pub(super) async fn judge(
             answer => refused = Some(answer),
         }
     }
-    pool.shortfall.all_read()?;
+    let unread = cut_short.or_else(|| pool.shortfall.all_read().err());
     let inputs = pool.inputs(rules);
     let answer = match refused {
         Some(answer) => answer,
         None => all_rules(judge, rules, &pool, allowance, scope).await,
     };
-    Ok((answer, inputs))
+    match (answer, unread) {
+        (
+            Answer::Satisfied {
+                evidence,
+                rego,
+                authority_match,
+                ..
+            },
+            unread,
+        ) => {
+            let answer = Answer::Satisfied {
+                evidence,
+                rego,
+                authority_match,
+                unread,
+            };
+            Ok((answer, inputs))
+        }
+        // What was not read could have been what is missing.
+        (_, Some(error)) => Err(error),
+        (answer, None) => Ok((answer, inputs)),
+    }
 }
 
 /// What there is to satisfy rules with.
@@ -99,6 +134,7 @@ async fn all_rules(
                 evidence: proof,
                 rego,
                 authority_match,
+                ..
             } => {
                 evidence.extend(proof);
                 entries.insert(rule.name.to_string(), authority_match);
@@ -115,6 +151,7 @@ async fn all_rules(
             messages: Vec::new(),
         }),
         authority_match: json!({ "attestations": entries }),
+        unread: None,
     })
 }
 
@@ -160,6 +197,7 @@ async fn one_rule(
             evidence,
             rego,
             authority_match: Value::Array(entries),
+            unread: None,
         };
     }
     if let Some(none) = unanswered {
@@ -203,11 +241,11 @@ async fn passes(
 }
 
 fn attestation_entry(verified: &Verified<Attestation>, predicate_type: &PredicateType) -> Value {
-    json!({
-        "id": NO_SIGNATURE_ID,
-        "predicateType": predicate_type.written(),
-        "digest": verified.evidence().to_string(),
-    })
+    let mut entry = signer_entry(verified.signer());
+    entry.insert("id".to_owned(), json!(verified.value().id));
+    entry.insert("predicateType".to_owned(), json!(predicate_type.written()));
+    entry.insert("digest".to_owned(), json!(verified.evidence().to_string()));
+    Value::Object(entry)
 }
 
 impl Pool {

@@ -26,5 +26,6 @@ pub(super) fn access(place: &Place, workload: &Access) -> Result<Option<Access>,
     Ok(Some(Access {
         keychain: Arc::new(Keychain::new(entries)),
         deadline: workload.deadline,
+        dry_run: workload.dry_run,
     }))
 }

@@ -1,8 +1,9 @@
 //! Keyless authorities: identities and the certificate authority that vouches for them.
 
 use super::super::problem::Problem;
-use super::{go_regexp, key};
+use super::key;
 use crate::api;
+use crate::go_regexp::GoRegexp;
 
 /// What is wrong with a keyless authority, beside [`no_identities`].
 pub(super) fn keyless(keyless: &api::KeylessRef, path: &str) -> Vec<Problem> {
@@ -53,7 +54,7 @@ fn side(path: &str, name: &str, exact: &str, pattern: &str) -> Vec<Problem> {
         (false, false) => problems.push(Problem::both(fields)),
         (true, false) | (false, true) => {}
     }
-    if let Err(error) = go_regexp::check(pattern) {
+    if let Err(error) = GoRegexp::new(pattern) {
         let details = format!("regex is invalid: {error}");
         problems.push(Problem::invalid(
             pattern,

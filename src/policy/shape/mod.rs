@@ -7,7 +7,6 @@
 //!
 //! What a well-formed field *means*, and whether this version can verify it, is decided where policies are compiled.
 
-mod go_regexp;
 mod key;
 mod keyless;
 mod kms;
@@ -17,7 +16,6 @@ mod source;
 use super::problem::Problem;
 use crate::api;
 
-pub use go_regexp::is_anchored;
 pub(super) use pattern::is_syntax_error;
 
 /// Where a Rego or CUE policy stands, which decides what it may ask for.

@@ -43,6 +43,14 @@ fn guards_and_shadows_change_no_answer_of_the_opa_suite() {
     assert!(guarded > 500, "{guarded}");
 }
 
+/// Cases in which the engine says something else than OPA, and we do not.
+const CORRECTED: [&str; 4] = [
+    "jsonbuiltins/json is_valid not string",
+    "jsonbuiltins/yaml is_valid not string",
+    "strings/count_odd_even_case",
+    "walkbuiltin/array path not overwritten",
+];
+
 fn shadowed() -> Vec<usize> {
     let table = builtins::TABLE.iter().enumerate();
     let capped =
@@ -102,6 +110,8 @@ impl Pair {
         match (plain, guarded) {
             (Some(Err(_)), Some(Err(_))) => {}
             (None, Some(_)) => assert!(ENGINE_PANICS.contains(&note), "{note}"),
+            // Here the engine is wrong and what we do is what OPA does, which `tests/rego/opa_suite.rs` asserts.
+            (plain, guarded) if CORRECTED.contains(&note) => assert_ne!(plain, guarded, "{note}"),
             (plain, guarded) => assert_eq!(plain, guarded, "{note}"),
         }
     }
