@@ -214,6 +214,7 @@ impl Stage {
                 no_match_policy: NoMatch::Deny,
                 insecure_registry: Vec::new(),
                 registry_ca: None,
+                registries: None,
                 tags: Tags::default(),
                 kinds: None,
                 trust: TrustArgs::default(),

@@ -26,7 +26,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::listing::ReferrerList;
 use super::registry::{Access, FetchError};
-use super::wanted::PassedOver;
+use super::wanted::{PassedOver, Turn};
 use super::{Gatherer, WantedEvidence, within};
 use crate::evidence::bundle::ARTIFACT_TYPE;
 use crate::evidence::{
@@ -81,7 +81,7 @@ pub struct Search<'a> {
     current: Option<Stage>,
     /// Layers that are wanted and were not fetched yet, smallest first.
     waiting: VecDeque<EvidenceLayer>,
-    /// Manifests of the current list that do not say what they are.
+    /// Manifests of the current list that do not say what they are, or are not believed.
     untold: Vec<Referrer>,
     /// Manifests that were read.
     read: BTreeSet<Digest>,
@@ -267,7 +267,8 @@ impl<'a> Search<'a> {
                 .referrer(referrer, self.sought.bundles_only)
             {
                 Err(why) => notes.pass_over(why),
-                Ok(()) => match referrer.kind {
+                Ok(Turn::Last) => untold.push(referrer.clone()),
+                Ok(Turn::First) => match referrer.kind {
                     ReferrerKind::Bundle | ReferrerKind::SimpleSigning => {
                         told.push(referrer.clone());
                     }

@@ -1,6 +1,8 @@
 //! What is wanted of the evidence about an image, and what is not even fetched because it says that it is something else.
 //!
-//! Such a claim is a hint that can only deny: whoever lies about his evidence loses it.
+//! Such a claim is a hint that can only deny: whoever lies about his evidence loses it. One claim is not believed, because a real producer
+//! makes it wrongly: cosign 2.6 says of every bundle that it signs an image, also of attestations. Where attestations are wanted, such
+//! bundles are read last.
 
 use crate::evidence::bundle::IMAGE_SIGNATURE;
 use crate::evidence::{Claims, EvidenceLayer, Format, Location, Referrer, ReferrerKind};
@@ -12,6 +14,15 @@ pub enum WantedEvidence {
     Signatures,
     /// Attestations of these predicate types (URIs).
     Attestations(Vec<String>),
+}
+
+/// When a piece of evidence is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// With the first.
+    First,
+    /// When nothing else was enough.
+    Last,
 }
 
 /// Why a piece of evidence is not fetched.
@@ -58,15 +69,15 @@ impl WantedEvidence {
         if !in_form {
             return Err(PassedOver::OtherKind);
         }
-        self.claims(&layer.claims())
+        self.claims(&layer.claims()).map(|_| ())
     }
 
-    /// Whether this manifest is to be fetched.
+    /// Whether this manifest is to be fetched, and when.
     pub(super) fn referrer(
         &self,
         referrer: &Referrer,
         bundles_only: bool,
-    ) -> Result<(), PassedOver> {
+    ) -> Result<Turn, PassedOver> {
         match (referrer.kind, self) {
             (ReferrerKind::SimpleSigning, _) if bundles_only => Err(PassedOver::OtherKind),
             (ReferrerKind::SimpleSigning, Self::Attestations(_)) => Err(PassedOver::OtherKind),
@@ -74,19 +85,17 @@ impl WantedEvidence {
         }
     }
 
-    fn claims(&self, claims: &Claims) -> Result<(), PassedOver> {
+    fn claims(&self, claims: &Claims) -> Result<Turn, PassedOver> {
         match (self, &claims.predicate_type) {
             (Self::Signatures, Some(claimed)) if claimed != IMAGE_SIGNATURE => {
                 Err(PassedOver::OtherKind)
             }
             (Self::Attestations(_), None) if claims.message => Err(PassedOver::OtherKind),
+            (Self::Attestations(_), Some(claimed)) if claimed == IMAGE_SIGNATURE => Ok(Turn::Last),
             (Self::Attestations(types), Some(claimed)) if !types.contains(claimed) => {
-                if claimed == IMAGE_SIGNATURE {
-                    return Err(PassedOver::OtherKind);
-                }
                 Err(PassedOver::Predicate(claimed.clone()))
             }
-            _ => Ok(()),
+            _ => Ok(Turn::First),
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
 use super::authority::{PullSecret, PullSecretForm};
 use super::problem::Problem;
@@ -53,8 +53,7 @@ fn pull_secret(name: &str, secret: &BTreeMap<String, Vec<u8>>) -> Result<PullSec
         .find_map(|(key, form)| secret.get(key).map(|json| (form, json)));
     let (form, json) = held
         .ok_or("the Secret is no pull secret: it has neither .dockerconfigjson nor .dockercfg")?;
-    let is_object = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(json);
-    if is_object.is_err() {
+    if serde_json::from_slice::<Map<String, Value>>(json).is_err() {
         return Err("what the Secret holds is not the JSON of a docker config");
     }
     Ok(PullSecret {

@@ -249,3 +249,32 @@ async fn a_bundle_that_is_larger_than_an_attestation_may_be_is_not_fetched() {
     stage.refuses(&stage.signed(), Reason::LimitExceeded).await;
     assert_eq!(stage.registry.counts().blob_get, 0);
 }
+
+/// cosign 2.6 says of every bundle that it signs an image. Its attestations are found nevertheless, where nothing else is enough; and
+/// they are no signatures.
+#[rstest]
+#[case::by_the_referrers_api(true)]
+#[case::by_the_fallback_tag(false)]
+#[tokio::test]
+async fn an_attestation_that_is_said_to_sign_the_image_is_found(#[case] api: bool) {
+    let stage = Stage::new().await;
+    stage.store().serve_referrers(api);
+    let said = [
+        ("dev.sigstore.bundle.content", "dsse-envelope"),
+        (
+            "dev.sigstore.bundle.predicateType",
+            "https://sigstore.dev/cosign/sign/v1",
+        ),
+    ];
+    let said = said.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let options = BundleOptions {
+        manifest: ReferrerOptions {
+            annotations: Some(said.into()),
+            ..ReferrerOptions::default()
+        },
+        ..BundleOptions::default()
+    };
+    stage.attest(&stage.release, BUILDER, &options);
+    stage.admits(&stage.provenance()).await;
+    stage.refuses(&stage.signed(), Reason::Unsigned).await;
+}

@@ -3,6 +3,11 @@
 //! Bytes asked for by digest are hashed before anybody sees them (T-51, CVE-2023-33959). A digest that a registry claims beside
 //! bytes must be theirs (T-05, CVE-2023-47630).
 
+#![expect(
+    clippy::result_large_err,
+    reason = "the error of the trait names both digests of a mismatch"
+)]
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -243,10 +248,6 @@ impl Registry for OciRegistry {
 }
 
 /// The digest that the registry claims; an error when it claims something that is none (T-54).
-#[expect(
-    clippy::result_large_err,
-    reason = "the error of the trait names both digests of a mismatch"
-)]
 fn claimed_digest(ask: &Ask<'_>, headers: &HeaderMap) -> Result<Option<Digest>, FetchError> {
     let Some(value) = headers.get(CONTENT_DIGEST) else {
         return Ok(None);
@@ -258,10 +259,6 @@ fn claimed_digest(ask: &Ask<'_>, headers: &HeaderMap) -> Result<Option<Digest>, 
 }
 
 /// The digest of `bytes`, which must be the one asked for and the one claimed.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error of the trait names both digests of a mismatch"
-)]
 fn own_digest(
     ask: &Ask<'_>,
     bytes: &[u8],

@@ -14,6 +14,11 @@
 //!   for nor a Pod's (T-16, T-53).
 //! - A list that goes on is read to its end in the place where it began.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "the error of the trait names both digests of a mismatch"
+)]
+
 use std::sync::Arc;
 
 use tokio::time::Instant;
