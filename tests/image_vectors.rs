@@ -67,7 +67,7 @@ impl Vectors {
             .as_str()
             .map(|root| self.folder.join(root));
         let webhook = Webhook::start_with(&policy.to_string(), |settings| {
-            settings.judge.trusted_root = root;
+            settings.judge.trust.trusted_root = root;
         })
         .await;
         let image = format!(
