@@ -36,7 +36,7 @@ pub struct JudgeArgs {
     #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_NO_MATCH_POLICY")]
     pub no_match_policy: NoMatch,
 
-    /// A trusted_root.json: whose certificates, logs and timestamps count where a policy names no TrustRoot. Default: the public Sigstore
+    /// The trusted root (JSON) whose certificates, logs and timestamps count where a policy names none. Default: the public Sigstore's
     #[arg(long, value_name = "FILE", env = "VOUCHSAFE_TRUSTED_ROOT")]
     pub trusted_root: Option<PathBuf>,
 

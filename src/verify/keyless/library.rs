@@ -99,9 +99,9 @@ fn unproven(error: &Error, witness: KeylessWitness) -> Unproven {
             Rejection::InvalidCertificate { detail }
         }
         Error::TransparencyLog(_) => Rejection::NotLogged { detail },
-        Error::Timestamp(_) => Rejection::NoTimestamp { detail },
+        // What its version must have is not there.
         Error::Bundle(_) if witness.asks_log() => Rejection::NotLogged { detail },
-        Error::Bundle(_) => Rejection::NoTimestamp { detail },
+        Error::Bundle(_) | Error::Timestamp(_) => Rejection::NoTimestamp { detail },
         _ => Rejection::Unverifiable { detail },
     };
     rejection.into()
