@@ -278,12 +278,13 @@ pub(super) fn rejection(rejection: &Rejection) -> String {
         }
         Rejection::NoCertificate => "by a key, and the policy asks for a certificate".to_owned(),
         Rejection::OtherKey => "the signature is not by the holder of its certificate".to_owned(),
-        Rejection::InvalidCertificate { detail } => detail.clone(),
         Rejection::OtherIdentity { found, wanted } => other_identity(found, wanted),
         Rejection::NotLogged { detail } => {
             format!("signature not found in transparency log: {detail}")
         }
-        Rejection::NoTimestamp { detail } | Rejection::Unverifiable { detail } => detail.clone(),
+        Rejection::InvalidCertificate { detail }
+        | Rejection::NoTimestamp { detail }
+        | Rejection::Unverifiable { detail } => detail.clone(),
         Rejection::PayloadType { found } => {
             format!(
                 "invalid payloadType {}, expected application/vnd.in-toto+json",

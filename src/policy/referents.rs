@@ -22,7 +22,7 @@ pub struct Referents {
     pub remote_policies: BTreeMap<RemotePolicy, Fetched>,
     /// Public keys of key management services: `key.kms` → PEM.
     pub kms_keys: BTreeMap<String, Fetched>,
-    /// `TrustRoot`s by name, or why one cannot be used, in words.
+    /// Each `TrustRoot` by name, or why one cannot be used, in words.
     pub trust_roots: BTreeMap<String, Result<Arc<TrustMaterial>, String>>,
     /// What is trusted where a policy names no TrustRoot: `None` where there is no such root.
     pub default_trust: Option<Arc<TrustMaterial>>,

@@ -41,7 +41,14 @@ pub(super) fn vouched(
     let (time, lasting) = if unread::is_needed(requirement, signed, material) {
         unread::vouched(requirement, signed, material, certificate, now)?
     } else {
-        let time = library::vouched(requirement, signed, material)?;
+        let time = library::vouched(requirement, signed, material).map_err(|unproven| {
+            let other = matches!(unproven, Unproven::OtherArtifact { .. });
+            // A stranger's evidence about another image is a stranger's first of all.
+            let stranger = other
+                .then(|| named(requirement, certificate).err())
+                .flatten();
+            stranger.map_or(unproven, Unproven::Rejected)
+        })?;
         (time, Lasting::Always)
     };
     let holder = named(requirement, certificate)?;

@@ -1,15 +1,16 @@
 //! Verification: the one place where evidence becomes proof.
 //!
-//! *In*: a decoded piece of evidence, the [`Requirement`] of an authority, the digest of the image, the trust material. *Out*: a
-//! [`Verified`] value, which only this module can construct, or a [`Rejection`] that says which check failed. Pure: bytes in, proof
-//! out, no clock and no network.
+//! *In*: a decoded piece of evidence with what came beside its signature, the [`Requirement`] of an authority, the digest of the image, and
+//! the present time. *Out*: a [`Verified`] value, which only this module can construct, or a [`Rejection`] that says which check failed.
+//! Pure: bytes in, proof out, no network. The present is looked at for two things: nothing may be of the future, and where nobody
+//! vouches for a time in the past a certificate must be valid now.
 //!
 //! The order of checks for an image signature ([`signature`]):
 //!
 //! 1. the evidence was decoded;
-//! 2. the signature verifies with the authority's key, over the payload **as it came**: a simple-signing payload, or the
-//!    pre-authentication encoding of an in-toto statement in a bundle. A bundle's signature over bytes is checked over the image's
-//!    own digest, and binds the image by that: nothing is left to check but that the bundle claims no other digest;
+//! 2. it was signed by whom the requirement names, over the payload **as it came**: a simple-signing payload, or the pre-authentication
+//!    encoding of an in-toto statement in a bundle. A bundle's signature over bytes is checked over the image's own digest, and binds
+//!    the image by that: nothing is left to check but that the bundle claims no other digest;
 //! 3. the payload is a simple-signing payload of a known type, or a statement of a known version, with subjects;
 //! 4. the digest it names is the digest of this image;
 //! 5. a statement's predicate type is the one of image signatures: another one is an attestation, whoever signed it.
@@ -18,15 +19,23 @@
 //!
 //! 1. the envelope, in a layer or in a bundle, was decoded and has exactly one signature;
 //! 2. the payload type is in-toto's;
-//! 3. the signature over the pre-authentication encoding verifies with the authority's key;
+//! 3. it was signed by whom the requirement names, over the pre-authentication encoding;
 //! 4. the payload is a statement of a known version, with subjects;
 //! 5. one of its subjects is the digest of this image.
 //!
-//! A bundle names its signer too, by a hint or a certificate. That is not looked at: the authority's key verifies, or it does not. So a
-//! key authority is never satisfied by an identity (T-33), and log entries that it did not ask for change nothing.
+//! "By whom the requirement names" is, for a key ([`by_key`]):
 //!
-//! Nothing inside a payload is looked at before its signature was verified (CVE-2022-35929, CVE-2022-23649, CVE-2026-39395 are what
-//! happens otherwise), and nothing is serialised again on the way (CVE-2026-44309).
+//! 1. the signature verifies with the key;
+//! 2. a log of the root has recorded this signature by this key, or each timestamp is good: only as far as the policy asks.
+//!
+//! and for identities ([`keyless`]): authenticated times, then the certificate and its chain at each of them, its certificate log, the log
+//! entry, the signature, that the entry is about this signature, and last who the holder is.
+//!
+//! A key authority does not look at what a bundle says of its signer, and a keyless one does not look at anything without a certificate:
+//! neither stands in for the other (T-33). What nobody asked for changes nothing.
+//!
+//! Nothing inside a payload decides anything before its signature was verified (CVE-2022-35929, CVE-2022-23649, CVE-2026-39395 are what
+//! happens otherwise), and nothing is serialised again on the way (CVE-2026-44309). No address in evidence is called (T-40).
 
 mod bind;
 mod by_key;

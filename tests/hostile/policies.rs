@@ -53,8 +53,8 @@ async fn a_policy_that_cannot_be_used_denies_what_it_matches(#[case] authorities
 #[case::null_identities(json!({"identities": null}))]
 #[case::an_identity_of_nothing(json!({"identities": [{}]}))]
 #[case::empty_strings(json!({"identities": [{"issuer": "", "subject": ""}]}))]
-#[case::one_identity(json!({"identities": [{"issuer": "https://issuer.example", "subject": "ci@shop.example"}]}))]
-#[case::a_pattern_for_everybody(json!({"identities": [{"issuerRegExp": ".*", "subjectRegExp": ".*"}]}))]
+#[case::an_issuer_alone(json!({"identities": [{"issuerRegExp": ".*"}]}))]
+#[case::a_subject_alone(json!({"identities": [{"subjectRegExp": ".*"}]}))]
 #[tokio::test]
 async fn an_authority_of_identities_admits_nobody_that_was_not_verified(#[case] keyless: Value) {
     let stage = Stage::new().await;
@@ -65,6 +65,23 @@ async fn an_authority_of_identities_admits_nobody_that_was_not_verified(#[case] 
         .judge(&image.pinned())
         .await
         .denied("policy-invalid");
+}
+
+/// T-33: who signs by key has no identity, not even for a pattern that anybody matches.
+#[rstest]
+#[case::one_identity(json!({"issuer": "https://issuer.example", "subject": "ci@shop.example"}))]
+#[case::a_pattern_for_everybody(json!({"issuerRegExp": ".*", "subjectRegExp": ".*"}))]
+#[tokio::test]
+async fn a_signature_by_key_is_nobodys_identity(#[case] identity: Value) {
+    let stage = Stage::new().await;
+    let image = stage.signed("t/app");
+    let keyless = json!({"identities": [identity]});
+    let policy = Policy::new("keyless").authority(json!({"name": "ci", "keyless": keyless}));
+    let webhook = Webhook::start(&yaml(&[policy])).await;
+    webhook
+        .judge(&image.pinned())
+        .await
+        .denied("untrusted-signer");
 }
 
 /// T-70: an authority that cannot be used spoils its policy also where another one would be satisfied.

@@ -55,10 +55,8 @@ pub(super) fn issuer(
         None,
     );
     let path = path.map_err(|e| {
-        format!(
-            "certificate chain validation failed at {time}: {}",
-            brief(&e)
-        )
+        let detail = dated(&e.to_string());
+        format!("certificate chain validation failed: {}", brief(&detail))
     })?;
     issuer_of(&path)
 }
@@ -73,4 +71,39 @@ fn issuer_of(path: &VerifiedPath<'_>) -> Result<Vec<u8>, String> {
     Any::new(Tag::Sequence, content)
         .and_then(|info| info.to_der())
         .map_err(|e| brief(&e))
+}
+
+/// The same with times that a person can read: `UnixTime(0)` is written as a date.
+pub(super) fn dated(text: &str) -> String {
+    const BEFORE: &str = "UnixTime(";
+    let mut pieces = text.split(BEFORE);
+    let mut dated = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let time = piece.split_once(')').and_then(|(seconds, rest)| {
+            let time = Timestamp::from_second(seconds.parse().ok()?).ok()?;
+            Some((time, rest))
+        });
+        match time {
+            Some((time, rest)) => dated.extend([&time.to_string(), rest]),
+            None => dated.extend([BEFORE, piece]),
+        }
+    }
+    dated
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dated;
+
+    #[test]
+    fn times_are_written_as_dates() {
+        assert_eq!(
+            dated("CertExpired { time: UnixTime(1675296000), not_after: UnixTime(1675210200) }"),
+            "CertExpired { time: 2023-02-02T00:00:00Z, not_after: 2023-02-01T00:10:00Z }"
+        );
+        assert_eq!(
+            dated("no UnixTime(x) here, UnixTime("),
+            "no UnixTime(x) here, UnixTime("
+        );
+    }
 }

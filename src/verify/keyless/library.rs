@@ -12,6 +12,7 @@ use sigstore_types::{Bundle, MediaType};
 use sigstore_verify::bundle::Error as Shape;
 use sigstore_verify::{Error, VerificationPolicy};
 
+use super::chain;
 use crate::evidence::Material;
 use crate::limits::json::brief;
 use crate::verify::Rejection;
@@ -88,7 +89,7 @@ fn bundle(requirement: &KeylessRequirement, signed: &Signed<'_>, material: &Mate
 
 /// What the library says, as one of our reasons.
 fn unproven(error: &Error, witness: KeylessWitness) -> Unproven {
-    let detail = brief(error);
+    let detail = brief(&chain::dated(&error.to_string()));
     let rejection = match error {
         Error::ArtifactMismatch(_) => return Unproven::OtherArtifact { detail },
         Error::SignatureInvalid(_) => Rejection::OtherKey,
@@ -98,9 +99,9 @@ fn unproven(error: &Error, witness: KeylessWitness) -> Unproven {
             Rejection::InvalidCertificate { detail }
         }
         Error::TransparencyLog(_) => Rejection::NotLogged { detail },
-        Error::Timestamp(_) => Rejection::NoTimestamp { detail },
+        // What its version must have is not there.
         Error::Bundle(_) if witness.asks_log() => Rejection::NotLogged { detail },
-        Error::Bundle(_) => Rejection::NoTimestamp { detail },
+        Error::Bundle(_) | Error::Timestamp(_) => Rejection::NoTimestamp { detail },
         _ => Rejection::Unverifiable { detail },
     };
     rejection.into()
