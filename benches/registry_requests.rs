@@ -24,7 +24,7 @@ use support::registry::{Counts, Fault, FaultyRegistry, Match, TokenAuth};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use vouchsafe::app::webhook::{self, Certificate, WebhookSettings};
-use vouchsafe::config::{JudgeArgs, NoMatch, TrustArgs};
+use vouchsafe::config::{JudgeArgs, NoMatch, Tags, TrustArgs};
 use vouchsafe::demo::registry::{Store, image as sample};
 use vouchsafe::demo::signer::{
     AttestationOptions, SLSA_PROVENANCE_V02, SignatureOptions, SigningKey, attach_attestation,
@@ -214,6 +214,9 @@ impl Stage {
                 no_match_policy: NoMatch::Deny,
                 insecure_registry: Vec::new(),
                 registry_ca: None,
+                tags: Tags::default(),
+                kinds: None,
+                registries: None,
                 trust: TrustArgs::default(),
             },
             listen: any_port,

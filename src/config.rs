@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::adapters::oci::{InsecureHosts, InvalidInsecureHost};
+use crate::decide::TagMode;
 use crate::verdict::NoMatchPolicy;
 
 /// What `serve` and `verify` share: the policies, and how images are judged.
@@ -48,6 +49,20 @@ pub struct JudgeArgs {
     #[arg(long, value_name = "FILE", env = "VOUCHSAFE_REGISTRY_CA")]
     pub registry_ca: Option<PathBuf>,
 
+    /// What is done about tags, which name other bytes tomorrow
+    ///
+    /// `verify` judges manifests (-f) as they are behind /mutate; a tag on its command line is judged at the digest that it has now.
+    #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_TAGS")]
+    pub tags: Tags,
+
+    /// A file with custom resources that run images, and where they name them (docs/kinds.md); read at start
+    #[arg(long, value_name = "FILE", env = "VOUCHSAFE_KINDS")]
+    pub kinds: Option<PathBuf>,
+
+    /// What is different about single registries: certificates, mirrors, proxy, credentials (docs/registries.md)
+    #[arg(long, value_name = "FILE", env = "VOUCHSAFE_REGISTRIES")]
+    pub registries: Option<PathBuf>,
+
     /// What is trusted where policies name no TrustRoot.
     #[command(flatten)]
     pub trust: TrustArgs,
@@ -82,6 +97,31 @@ pub struct TrustArgs {
     /// A folder in which trust that was refreshed is kept over restarts
     #[arg(long, value_name = "FOLDER", env = "VOUCHSAFE_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
+}
+
+/// `--tags`.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tags {
+    /// Pods are pinned to the digest by /mutate, and denied without one; templates are judged at the digest that tags have now
+    Pin,
+    /// The same for templates: what makes Pods is rewritten too
+    PinAll,
+    /// Nothing is rewritten: judged is the digest that a tag has now, with a warning that it may move
+    #[default]
+    Resolve,
+    /// Nothing is rewritten, and an image without a digest is denied
+    Require,
+}
+
+impl From<Tags> for TagMode {
+    fn from(written: Tags) -> Self {
+        match written {
+            Tags::Pin => Self::Pin,
+            Tags::PinAll => Self::PinAll,
+            Tags::Resolve => Self::Resolve,
+            Tags::Require => Self::Require,
+        }
+    }
 }
 
 /// `--no-match-policy`.

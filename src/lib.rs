@@ -29,6 +29,8 @@
 //!   AdmissionResponse                                                server/
 //! ```
 //!
+//! `POST /mutate` goes the same way as far as the digest of a tag, and answers with a JSON Patch that writes it into the object.
+//!
 //! [`decide`] walks that way; the other folders are its stages, and a stage's `mod.rs` says what comes in, what goes out and what
 //! can go wrong. Which folder may use which is a table in `tests/architecture.rs`. All input and output beside the webhook's own
 //! socket is in [`adapters`].
@@ -37,6 +39,7 @@ pub mod adapters;
 pub mod api;
 pub mod app;
 pub mod apply;
+pub mod cases;
 pub mod cli;
 pub mod config;
 pub mod decide;

@@ -28,7 +28,14 @@ const TABLE: &[(&str, &[&str])] = &[
     ("evidence", &["image", "limits"]),
     (
         "verify",
-        &["image", "evidence", "statement", "trust", "limits"],
+        &[
+            "image",
+            "evidence",
+            "statement",
+            "trust",
+            "limits",
+            "go_regexp",
+        ],
     ),
     ("predicate_policy", &[]),
     // `workload` for the paths of fields, `evidence` and `statement` for the names of formats and types that a verdict speaks of.
@@ -54,7 +61,13 @@ const TABLE: &[(&str, &[&str])] = &[
         "apply",
         &["api", "go_regexp", "policy", "predicate_policy", "trust"],
     ),
-    ("explain", &["verdict", "verify", "evidence", "statement"]),
+    // What a case expects is said in the words of verdicts.
+    ("cases", &["verdict"]),
+    // `workload` for the fields that a mutation names.
+    (
+        "explain",
+        &["verdict", "verify", "evidence", "statement", "workload"],
+    ),
     // `workload` for the scope of pull secrets, which its trait `Credentials` takes.
     ("gather", &["image", "evidence", "limits", "workload"]),
     (
@@ -103,6 +116,7 @@ const PURE: &[&str] = &[
     "verdict",
     "policy",
     "apply",
+    "cases",
     "explain",
 ];
 

@@ -11,6 +11,8 @@
 
 mod support;
 
+#[path = "cli/cases.rs"]
+mod cases;
 #[path = "cli/desk.rs"]
 mod desk;
 #[path = "cli/elsewhere.rs"]
@@ -21,6 +23,8 @@ mod exit_codes;
 mod manifests;
 #[path = "cli/outputs.rs"]
 mod outputs;
+#[path = "cli/recordings.rs"]
+mod recordings;
 #[path = "cli/statements.rs"]
 mod statements;
 #[path = "cli/webhook.rs"]

@@ -254,6 +254,27 @@ fn a_request_that_was_never_judged_is_denied() {
     }
 }
 
+/// The registry says what the tag names, and nothing wrote it into the Pod.
+#[test]
+fn a_tag_that_nothing_pinned_is_denied_with_the_digest_to_write() {
+    let verdict = review(vec![ImageVerdict {
+        digest: Some(verdicts::digest(CART)),
+        resolved: true,
+        ..image_alone(
+            CART,
+            Judgement::Deny,
+            Reason::TagNotPinned,
+            Some(
+                "nothing pinned it on its way here: see that /mutate is registered for it, and answers",
+            ),
+        )
+    }]);
+    let answer = answer(&verdict, &context());
+    assert!(answer.message.contains("must be an image digest"));
+    assert_snapshot!(shown(&answer));
+    assert_snapshot!("tag_that_nothing_pinned_tree", tree(&verdict.images, PLAIN));
+}
+
 #[test]
 fn the_tree_shows_every_step() {
     assert_snapshot!(tree(&some_images(), PLAIN));

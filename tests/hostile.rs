@@ -21,6 +21,8 @@ mod deadlines;
 mod evidence;
 #[path = "hostile/garbage.rs"]
 mod garbage;
+#[path = "hostile/objects.rs"]
+mod objects;
 #[path = "hostile/policies.rs"]
 mod policies;
 #[path = "hostile/process.rs"]

@@ -233,3 +233,22 @@ fn a_strangers_text_cannot_move_the_cursor() {
     assert_eq!(code, Some(2));
     assert!(!out.contains(['\u{1b}', '\u{202e}']), "{out:?}");
 }
+
+#[test]
+fn a_file_of_kinds_is_checked_alone_or_beside_policies() {
+    let folder = folder("ghcr.io/**", "enforce");
+    let path = folder.path().to_string_lossy();
+    let kinds = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        file.to_string_lossy().into_owned()
+    };
+    let good = kinds("good.kinds", include_str!("../docs/kinds.yaml"));
+    assert_eq!(lint(&["--kinds", &good]).0, Some(0));
+    assert_eq!(lint(&["--kinds", &good, &path]).0, Some(0));
+    let row = "kinds:\n- {group: a.io, kind: A, resource: as, images: [/status/image]}\n";
+    let bad = kinds("bad.kinds", row);
+    let (code, _, error) = lint(&["--kinds", &bad]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("kinds[0].images[0]: status"), "{error}");
+}

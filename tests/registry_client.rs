@@ -13,5 +13,7 @@ mod authorization;
 mod faults;
 #[path = "registry_client/fence.rs"]
 mod fence;
+#[path = "registry_client/mirrors.rs"]
+mod mirrors;
 #[path = "registry_client/stub.rs"]
 mod stub;

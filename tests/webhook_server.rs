@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "webhook_server/mutate.rs"]
+mod mutate;
 #[path = "webhook_server/over_tls.rs"]
 mod over_tls;
 #[path = "webhook_server/router.rs"]

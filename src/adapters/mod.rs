@@ -11,6 +11,7 @@ pub mod kms;
 pub mod metrics;
 pub mod oci;
 pub mod outbound;
+pub mod recording;
 pub mod refresh;
 pub mod remote_policies;
 pub mod trust;

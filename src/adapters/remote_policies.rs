@@ -91,7 +91,7 @@ impl RemotePolicies {
         let mut answers = stream::iter(fetches).buffer_unordered(CONCURRENT);
         while let Some((policy, answer)) = answers.next().await {
             if let Err(why) = &answer {
-                let url = without_query(&policy.url);
+                let url = policy.without_query();
                 tracing::warn!(url, why, "a remote policy cannot be fetched");
             }
             let mut kept = self.lock();
@@ -108,7 +108,7 @@ impl RemotePolicies {
             let fetched = kept.in_use(now, self.max_stale);
             (
                 policy.clone(),
-                fetched.map_err(|why| format!("{}: {why}", without_query(&policy.url))),
+                fetched.map_err(|why| format!("{}: {why}", policy.without_query())),
             )
         });
         known.collect()
@@ -180,11 +180,6 @@ impl Kept {
             None => Err(failure()),
         }
     }
-}
-
-/// A query may hold a secret.
-fn without_query(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The engine: a judge with registries and credentials behind it, and the policies in force.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,28 +11,35 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::kinds;
 use super::sources::{References, Sources};
 use crate::adapters::credentials::FileCredentials;
 use crate::adapters::files::{Documents, Origin};
-use crate::adapters::oci::{DockerConfig, OciRegistry, OciSettings, RequestObserver, WebClient};
+use crate::adapters::oci::{
+    DockerConfig, Fingerprint, LoadedRegistries, OciRegistry, OciSettings, RegistryHosts,
+    RequestObserver, WebClient, load_registries,
+};
+use crate::adapters::recording::{Recorder, Replay};
 use crate::adapters::remote_policies::{RemoteCounts, RemotePolicies};
 use crate::adapters::trust::{FileError, TrustedRootFile};
-use crate::config::JudgeArgs;
-use crate::decide::{Judge, Snapshot};
-use crate::gather::{Credentials, Gatherer};
+use crate::apply::DEFAULT_NAMESPACE;
+use crate::config::{JudgeArgs, TrustArgs};
+use crate::decide::{Judge, Snapshot, TagMode};
+use crate::gather::{Credentials, Gatherer, Registry};
 use crate::limits::Limits;
 use crate::policy::{CompiledPolicy, PolicySet, Referents, RemotePolicy, compile, remote_policies};
 use crate::trust::TrustMaterial;
 use crate::verdict::NoMatchPolicy;
+use crate::workload::Kinds;
 
 /// Judges by the policies that are in force.
 pub struct Engine {
     judge: Judge,
     credentials: Arc<FileCredentials>,
     snapshot: ArcSwap<Snapshot>,
-    no_match: NoMatchPolicy,
-    namespace: String,
-    remote: RemotePolicies,
+    settings: Settings,
+    /// What is asked over the network; `None` where a recording answers.
+    network: Option<Network>,
     sources: Sources,
     /// The file of the default trust, until it is watched.
     trusted_root: Mutex<Option<TrustedRootFile>>,
@@ -41,11 +49,29 @@ pub struct Engine {
     wanted: Notify,
 }
 
+/// Everything that an engine asks over the network.
+struct Network {
+    registry: OciRegistry,
+    /// Of what the settings of registries were read first.
+    registries: Option<Fingerprint>,
+    remote: RemotePolicies,
+}
+
 /// What was compiled, and what it was compiled against.
 #[derive(Default)]
 struct InForce {
     documents: Arc<Documents>,
     referents: Arc<Referents>,
+}
+
+/// What is in force beside policies and trust, from start to end.
+#[derive(Clone)]
+struct Settings {
+    /// The namespace of what policies refer to.
+    namespace: String,
+    no_match: NoMatchPolicy,
+    tags: TagMode,
+    kinds: Arc<Kinds>,
 }
 
 /// A policy that does not compile, and why.
@@ -57,6 +83,17 @@ pub struct Broken {
     pub problems: Vec<String>,
 }
 
+/// The name, and below it each problem.
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "policy {} cannot be used:", self.name)?;
+        for problem in &self.problems {
+            write!(f, "\n  {}", problem.replace('\n', "\n    "))?;
+        }
+        Ok(())
+    }
+}
+
 impl Engine {
     /// An engine without policies: everything is denied, or answered as `--no-match-policy` says.
     pub fn new(
@@ -64,39 +101,75 @@ impl Engine {
         limits: &Limits,
         observer: Arc<dyn RequestObserver>,
     ) -> anyhow::Result<Self> {
-        let extra_ca = args.registry_ca.as_ref().map(|file| {
-            std::fs::read(file).with_context(|| {
-                format!(
-                    "cannot read the certificates of --registry-ca {}",
-                    file.display()
-                )
-            })
-        });
-        let settings = OciSettings {
-            limits: limits.registry.clone(),
-            insecure: args.insecure_hosts().context("--insecure-registry")?,
-            extra_ca: extra_ca.transpose()?,
-            observer,
-            ..OciSettings::default()
+        let network = Network::new(args, limits, observer)?;
+        let gatherer = Gatherer::new(Arc::new(network.registry.clone()), limits);
+        let (settings, credentials) = (Settings::new(args)?, credentials(args)?);
+        let trust = Sources::new(&args.trust, extra_ca(args)?.as_deref())?;
+        Self::over(
+            gatherer,
+            credentials,
+            settings,
+            Some(network),
+            trust,
+            limits,
+        )
+    }
+
+    /// The same, and what keeps every answer of a registry. Where it looks first depends on nothing that came before.
+    pub fn recording(args: &JudgeArgs, limits: &Limits) -> anyhow::Result<(Self, Arc<Recorder>)> {
+        let network = Network::new(args, limits, Arc::new(()))?;
+        let recorder = Arc::new(Recorder::new(Arc::new(network.registry.clone())));
+        let asked: Arc<dyn Registry> = Arc::<Recorder>::clone(&recorder);
+        let gatherer = Gatherer::new(asked, limits).in_fixed_order();
+        let (settings, credentials) = (Settings::new(args)?, credentials(args)?);
+        let trust = Sources::new(&args.trust, extra_ca(args)?.as_deref())?;
+        let engine = Self::over(
+            gatherer,
+            credentials,
+            settings,
+            Some(network),
+            trust,
+            limits,
+        )?;
+        Ok((engine, recorder))
+    }
+
+    /// An engine without policies that asks nobody: what was recorded is all there is.
+    pub fn replaying(
+        replay: Arc<Replay>,
+        no_match: NoMatchPolicy,
+        limits: &Limits,
+    ) -> anyhow::Result<Self> {
+        let gatherer = Gatherer::new(replay, limits).in_fixed_order();
+        let settings = Settings {
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+            no_match,
+            tags: TagMode::Resolve,
+            kinds: Arc::new(Kinds::built_in()),
         };
-        let web =
-            WebClient::new(&settings).context("cannot set up the client for remote policies")?;
-        let registry = OciRegistry::new(&settings).context("cannot set up the registry client")?;
-        let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
-        let credentials = Arc::new(FileCredentials::new(docker, args.namespace.clone()));
+        let nobody = FileCredentials::new(DockerConfig::default(), String::new());
+        let trust = Sources::new(&TrustArgs::default(), None)?;
+        Self::over(gatherer, nobody, settings, None, trust, limits)
+    }
+
+    fn over(
+        gatherer: Gatherer,
+        credentials: FileCredentials,
+        settings: Settings,
+        network: Option<Network>,
+        (sources, trusted_root): (Sources, Option<TrustedRootFile>),
+        limits: &Limits,
+    ) -> anyhow::Result<Self> {
+        let credentials = Arc::new(credentials);
         let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
-        let judge = Judge::new(Gatherer::new(Arc::new(registry), limits), shared, limits);
-        let no_match = args.no_match_policy.into();
-        let (sources, trusted_root) = Sources::new(&args.trust, settings.extra_ca.as_deref())?;
         let nothing =
             PolicySet::new(Vec::new()).context("cannot build an empty set of policies")?;
         Ok(Self {
-            judge,
+            judge: Judge::new(gatherer, shared, limits),
             credentials,
-            snapshot: ArcSwap::from_pointee(snapshot(nothing, no_match)),
-            no_match,
-            namespace: args.namespace.clone(),
-            remote: RemotePolicies::new(web),
+            snapshot: ArcSwap::from_pointee(settings.snapshot(nothing, sources.default_trust())),
+            settings,
+            network,
             sources,
             trusted_root: Mutex::new(trusted_root),
             in_force: Mutex::default(),
@@ -104,12 +177,32 @@ impl Engine {
         })
     }
 
-    /// The same, which uses what it fetched for a policy this long after the last time that it could be fetched.
-    #[must_use]
+    /// From now on what was fetched for a policy is used this long after it could last be fetched.
     pub fn keeping(mut self, max_stale: Duration) -> Self {
-        self.remote.keep_for(max_stale);
+        if let Some(network) = &mut self.network {
+            network.remote.keep_for(max_stale);
+        }
         self.sources.keep_for(max_stale);
         self
+    }
+
+    /// Of what the settings of registries were read when the engine was made; `None` where there are none.
+    pub fn registries(&self) -> Option<Fingerprint> {
+        self.network.as_ref()?.registries
+    }
+
+    /// Asks registries as these settings say from now on.
+    ///
+    /// # Errors
+    /// No client can be made of them; what was in force stays.
+    pub fn replace_registries(&self, hosts: RegistryHosts) -> anyhow::Result<()> {
+        let Some(network) = &self.network else {
+            return Ok(());
+        };
+        network
+            .registry
+            .replace_hosts(hosts)
+            .context("cannot set up the registry client")
     }
 
     /// The judge.
@@ -129,12 +222,15 @@ impl Engine {
 
     /// The namespace whose ConfigMaps and Secrets policies refer to.
     pub fn namespace(&self) -> &str {
-        &self.namespace
+        &self.settings.namespace
     }
 
     /// How many texts behind URLs are in which state.
     pub fn remote_counts(&self) -> RemoteCounts {
-        self.remote.counts()
+        self.network
+            .as_ref()
+            .map(|network| network.remote.counts())
+            .unwrap_or_default()
     }
 
     /// How things stand with keys and trust roots that are fetched.
@@ -146,11 +242,14 @@ impl Engine {
     /// Fetches what these documents refer to and what is not there yet, so that they can be put in force whole. Ends in time, whether or
     /// not everything could be fetched; what is in force is not touched.
     pub async fn prepare(&self, documents: &Documents) {
+        let Some(network) = &self.network else {
+            return;
+        };
         let in_force = Arc::clone(&self.lock().documents);
         let both = [&*in_force, documents];
         self.sources.want(&both);
         let texts = remote_texts(&both);
-        tokio::join!(self.sources.prepare(), self.remote.refresh(&texts));
+        tokio::join!(self.sources.prepare(), network.remote.refresh(&texts));
     }
 
     /// Compiles what was read and puts it in force, broken policies included: they deny what they match.
@@ -171,9 +270,12 @@ impl Engine {
     /// # Errors
     /// As [`Engine::replace`].
     pub async fn refresh(&self) -> anyhow::Result<Option<Vec<Broken>>> {
+        let Some(network) = &self.network else {
+            return Ok(None);
+        };
         let documents = Arc::clone(&self.lock().documents);
         let texts = remote_texts(&[&documents]);
-        tokio::join!(self.sources.fetch(), self.remote.refresh(&texts));
+        tokio::join!(self.sources.fetch(), network.remote.refresh(&texts));
         let mut in_force = self.lock();
         if self.known(&in_force.documents) == *in_force.referents {
             return Ok(None);
@@ -203,7 +305,9 @@ impl Engine {
         // Credentials are not part of what is judged with: a request that is under way may see the new ones.
         self.credentials
             .replace(secrets.map(|secret| secret.value.clone()).collect());
-        self.snapshot.store(Arc::new(snapshot(set, self.no_match)));
+        let trust = referents.default_trust.clone();
+        self.snapshot
+            .store(Arc::new(self.settings.snapshot(set, trust)));
         *in_force = InForce {
             documents,
             referents: Arc::new(referents),
@@ -214,11 +318,15 @@ impl Engine {
     /// What there is to refer to, now.
     fn known(&self, documents: &Documents) -> Referents {
         Referents {
-            remote_policies: self.remote.known(),
+            remote_policies: self
+                .network
+                .as_ref()
+                .map(|network| network.remote.known())
+                .unwrap_or_default(),
             kms_keys: self.sources.keys(documents),
             trust_roots: self.sources.trust_roots(documents),
             default_trust: self.sources.default_trust(),
-            ..referents(documents, &self.namespace)
+            ..referents(documents, &self.settings.namespace)
         }
     }
 
@@ -262,10 +370,10 @@ pub fn referents(documents: &Documents, namespace: &str) -> Referents {
     });
     let secrets = documents.secrets.iter().map(|secret| &secret.value);
     let ours = secrets.filter(|secret| is_in(&secret.metadata, namespace));
-    let secrets = ours.map(|secret| {
-        let name = secret.metadata.name.clone().unwrap_or_default();
-        let data = secret.data.clone().unwrap_or_default().into_iter();
-        (name, data.map(|(key, bytes)| (key, bytes.0)).collect())
+    let secrets = ours.filter_map(|secret| {
+        let data = secret.data.iter().flatten();
+        let data = data.map(|(key, bytes)| (key.clone(), bytes.0.clone()));
+        Some((secret.metadata.name.clone()?, data.collect()))
     });
     Referents {
         namespace: namespace.to_owned(),
@@ -289,11 +397,80 @@ fn is_in(metadata: &ObjectMeta, namespace: &str) -> bool {
     own.is_empty() || own == namespace
 }
 
-fn snapshot(policies: PolicySet, no_match: NoMatchPolicy) -> Snapshot {
-    Snapshot {
-        policies: Arc::new(policies),
-        trust: Arc::new(TrustMaterial::keys_only()),
-        no_match,
+/// What `--registry-ca` holds.
+fn extra_ca(args: &JudgeArgs) -> anyhow::Result<Option<Vec<u8>>> {
+    let read = args.registry_ca.as_ref().map(|file| {
+        std::fs::read(file).with_context(|| {
+            format!(
+                "cannot read the certificates of --registry-ca {}",
+                file.display()
+            )
+        })
+    });
+    read.transpose()
+}
+
+/// The credentials of whoever runs us.
+fn credentials(args: &JudgeArgs) -> anyhow::Result<FileCredentials> {
+    let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
+    Ok(FileCredentials::new(docker, args.namespace.clone()))
+}
+
+// === impl Network ===
+
+impl Network {
+    fn new(
+        args: &JudgeArgs,
+        limits: &Limits,
+        observer: Arc<dyn RequestObserver>,
+    ) -> anyhow::Result<Self> {
+        let loaded = args
+            .registries
+            .as_deref()
+            .map(load_registries)
+            .transpose()?;
+        let (hosts, registries) = match loaded {
+            Some(LoadedRegistries { hosts, fingerprint }) => (hosts, Some(fingerprint)),
+            None => (RegistryHosts::default(), None),
+        };
+        let oci = OciSettings {
+            hosts,
+            limits: limits.registry.clone(),
+            insecure: args.insecure_hosts().context("--insecure-registry")?,
+            extra_ca: extra_ca(args)?,
+            observer,
+            ..OciSettings::default()
+        };
+        let web = WebClient::new(&oci).context("cannot set up the client for remote policies")?;
+        Ok(Self {
+            registry: OciRegistry::new(&oci).context("cannot set up the registry client")?,
+            registries,
+            remote: RemotePolicies::new(web),
+        })
+    }
+}
+
+// === impl Settings ===
+
+impl Settings {
+    fn new(args: &JudgeArgs) -> anyhow::Result<Self> {
+        Ok(Self {
+            namespace: args.namespace.clone(),
+            no_match: args.no_match_policy.into(),
+            tags: args.tags.into(),
+            kinds: Arc::new(kinds::read(args.kinds.as_deref())?),
+        })
+    }
+
+    /// `trust` is what is trusted by default; without any, nobody but the keys of policies is.
+    fn snapshot(&self, policies: PolicySet, trust: Option<Arc<TrustMaterial>>) -> Snapshot {
+        Snapshot {
+            policies: Arc::new(policies),
+            trust: trust.unwrap_or_else(|| Arc::new(TrustMaterial::keys_only())),
+            no_match: self.no_match,
+            tags: self.tags,
+            kinds: Arc::clone(&self.kinds),
+        }
     }
 }
 

@@ -2,14 +2,20 @@
 //!
 //! | file | what it composes |
 //! |---|---|
+//! | [`cases`] | one case of `vouchsafe test`: the engine over recorded answers |
 //! | [`engine`] | judge, registries, credentials and the snapshot of policies: shared by the webhook and the command line |
+//! | [`kinds`] | the file of `--kinds` |
 //! | `observers` | what edge and registry client report, as metrics |
 //! | `policies` | what a ClusterImagePolicy or TrustRoot is told when it is applied |
+//! | [`roots`] | the root that is trusted where nobody names another one |
 //! | `sources` | what policies refer to outside of themselves: Secrets, key management services, trust roots |
 //! | [`webhook`] | the engine behind HTTPS, its certificate, its admin port, and the tasks that keep all of it fresh |
 
+pub mod cases;
 pub mod engine;
+pub mod kinds;
 mod observers;
 mod policies;
+pub mod roots;
 mod sources;
 pub mod webhook;

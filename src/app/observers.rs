@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use crate::adapters::metrics::Metrics;
 use crate::adapters::oci::{RequestClass, RequestObserver, RequestOutcome};
-use crate::explain::Answer;
+use crate::explain::{Answer, Mutation};
 use crate::server::Observer;
 use crate::workload::Operation;
 
@@ -27,6 +27,12 @@ impl Observer for Reviews {
     fn answered(&self, operation: Option<Operation>, answer: &Answer, took: Duration) {
         self.0
             .admission(operation, answer.judgement, answer.verdict_reason, took);
+    }
+
+    fn mutated(&self, operation: Option<Operation>, mutation: &Mutation, took: Duration) {
+        let left = mutation.left.iter().copied();
+        self.0
+            .mutation(operation, mutation.pinned, mutation.kept, left, took);
     }
 
     fn refused(&self, status: StatusCode) {

@@ -18,12 +18,14 @@ use super::sources::References;
 use crate::adapters::certs::{self, CertificateFiles, ServingCertificate};
 use crate::adapters::files;
 use crate::adapters::metrics::Metrics;
+use crate::adapters::oci::{RegistriesError, RegistryHosts, watch_registries};
 use crate::config::JudgeArgs;
 use crate::decide::Snapshot;
 use crate::explain::{self, Answer, Context, Enforcement, Tags};
 use crate::limits::Limits;
 use crate::server::{
-    self, Bound, Readiness, Routes, ServeSettings, Tls, TlsVersion, Validate, admin,
+    self, Bound, Mutate, Mutation, Readiness, Routes, ServeSettings, Tls, TlsVersion, Validate,
+    admin,
 };
 use crate::verdict::Reason;
 use crate::workload::Request;
@@ -84,7 +86,7 @@ pub struct Running {
     stop: CancellationToken,
 }
 
-/// What stands behind `/validate`.
+/// What stands behind `/validate` and `/mutate`.
 struct Reviewer {
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
@@ -135,6 +137,12 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         refresh_stop.run_until_cancelled(refreshing).await;
         "the refresh of what policies refer to"
     });
+    if let Some(watching) = reload_registries(&settings, &engine, stop.clone()) {
+        tasks.spawn(async move {
+            watching.await;
+            "the watch on the settings of registries"
+        });
+    }
     let (trusting, trust_stop) = (Arc::clone(&engine), stop.clone());
     let interval = settings.policies_interval;
     tasks.spawn(async move {
@@ -167,7 +175,8 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     });
     let router = server::router(
         Routes {
-            validate: reviewer,
+            validate: Arc::<Reviewer>::clone(&reviewer),
+            mutate: reviewer,
             validate_policy,
         },
         Arc::new(Reviews(metrics)),
@@ -277,6 +286,35 @@ async fn put_in_force(
     engine.replace(documents)
 }
 
+/// Keeps the settings of registries as their file has them. What cannot be used changes nothing.
+fn reload_registries(
+    settings: &WebhookSettings,
+    engine: &Arc<Engine>,
+    stop: CancellationToken,
+) -> Option<impl Future<Output = ()> + use<>> {
+    let (path, loaded) = (settings.judge.registries.clone()?, engine.registries()?);
+    let engine = Arc::clone(engine);
+    let on_change = move |hosts: Result<RegistryHosts, RegistriesError>| {
+        let replaced = hosts.map_err(anyhow::Error::from).and_then(|hosts| {
+            let registries = hosts.len();
+            engine.replace_registries(hosts).map(|()| registries)
+        });
+        match replaced {
+            Ok(registries) => tracing::info!(registries, "settings of registries reloaded"),
+            Err(error) => {
+                tracing::error!(error = %format!("{error:#}"), "settings of registries cannot be used; the last good ones stay in force");
+            }
+        }
+    };
+    Some(watch_registries(
+        path,
+        loaded,
+        settings.policies_interval,
+        stop,
+        on_change,
+    ))
+}
+
 /// Keeps what policies refer to outside of any file fresh: looks at once where something new is referred to, and else every few
 /// seconds whether something is due.
 async fn refresh(engine: Arc<Engine>, metrics: Arc<Metrics>) {
@@ -359,7 +397,11 @@ impl Reviewer {
             uid,
             footer: self.footer.as_deref(),
             trust_epoch: snapshot.trust.epoch().to_string(),
-            tags: Tags::MayMove,
+            tags: if snapshot.tags.may_move() {
+                Tags::MayMove
+            } else {
+                Tags::Pinned
+            },
             enforcement: Enforcement::Enforce,
         }
     }
@@ -383,5 +425,15 @@ impl Validate for Reviewer {
 
     fn unjudged(&self, uid: &str, reason: Reason) -> Answer {
         explain::unjudged(reason, &self.context(uid, &self.engine.snapshot()))
+    }
+}
+
+impl Mutate for Reviewer {
+    fn mutate(&self, request: Request, deadline: Instant) -> BoxFuture<'_, Mutation> {
+        Box::pin(async move {
+            let snapshot = self.engine.snapshot();
+            let pinning = self.engine.judge().pin(&request, &snapshot, deadline).await;
+            explain::mutation(&pinning)
+        })
     }
 }

@@ -53,12 +53,14 @@ pub(super) fn about(policy: &api::ClusterImagePolicy, namespace: &str) -> Vec<Pr
 pub(super) fn dialects(policy: &Policy) -> Vec<Problem> {
     let authorities = policy.authorities.iter().enumerate();
     let rules = authorities.flat_map(|(index, authority)| {
-        let rules: &[AttestationRule] = match &authority.kind {
-            AuthorityKind::Signed(signed) => match &signed.wanted {
-                Wanted::Attestations(rules) => rules,
-                Wanted::Signature => &[],
-            },
-            AuthorityKind::Static(_) => &[],
+        let wanted = match &authority.kind {
+            AuthorityKind::Signed(signed) => &signed.wanted,
+            AuthorityKind::Rootless { wanted, .. } => wanted,
+            AuthorityKind::Static(_) => &Wanted::Signature,
+        };
+        let rules: &[AttestationRule] = match wanted {
+            Wanted::Attestations(rules) => rules,
+            Wanted::Signature => &[],
         };
         let path = format!("spec.authorities[{index}].attestations.policy");
         rules

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Exit, colour_on_stdout, print};
 use crate::adapters::remote_policies::MAX_STALE;
 use crate::app::webhook::{self, Certificate, WebhookSettings};
-use crate::config::{JudgeArgs, NoMatch, TrustArgs};
+use crate::config::{JudgeArgs, NoMatch, Tags, TrustArgs};
 use crate::demo::cast::{self, Part};
 use crate::demo::registry::{Registry, Store};
 use crate::limits::Limits;
@@ -209,6 +209,9 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             no_match_policy: NoMatch::Deny,
             insecure_registry: Vec::new(),
             registry_ca: None,
+            tags: Tags::default(),
+            kinds: None,
+            registries: None,
             trust: TrustArgs::default(),
         },
         listen: free_port,

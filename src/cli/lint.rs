@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Exit, note, print};
 use crate::adapters::files::{self, Cause, Documents, Origin};
-use crate::app::engine;
+use crate::app::{engine, kinds};
 use crate::apply::{self, Finding, Severity, Surroundings};
 use crate::explain::printable_line;
 
@@ -23,14 +23,19 @@ const LINE_BYTES: usize = 4096;
 Examples:
   vouchsafe lint policies/
   vouchsafe lint --strict policies/release.yaml trust/
+  vouchsafe lint --kinds kinds.yaml policies/
   vouchsafe lint -o json policies/ | jq '.resources[] | select(.refusal)'
 
 A refusal is worded as the cluster words it. A warning is about a policy that is accepted and weaker
 than it looks, or that asks for what this version does not implement: it denies what it matches.")]
 pub(super) struct LintArgs {
     /// A file or folder with ClusterImagePolicy and TrustRoot documents (YAML or JSON)
-    #[arg(value_name = "PATH", required = true)]
+    #[arg(value_name = "PATH", required_unless_present = "kinds")]
     paths: Vec<PathBuf>,
+
+    /// A file with custom resources that run images, as `serve --kinds` takes it (docs/kinds.md)
+    #[arg(long, value_name = "FILE", env = "VOUCHSAFE_KINDS")]
+    kinds: Option<PathBuf>,
 
     /// Refuse what there are warnings about
     #[arg(long)]
@@ -106,6 +111,7 @@ pub(super) fn run(args: &LintArgs) -> anyhow::Result<Exit> {
         Output::Json => print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?,
     }
     note(&summary(&report));
+    kinds::read(args.kinds.as_deref())?;
     Ok(exit(&report, args.strict))
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use crate::workload::{Kind, Operation, Request};
+use crate::workload::{Kinds, Operation, Request};
 
 /// The most that is read of one manifest, in bytes.
 const BYTES: u64 = 64 << 20;
@@ -21,7 +21,7 @@ pub(super) struct Manifest {
 }
 
 /// Reads a manifest; `-` is standard input.
-pub(super) fn read(path: &Path) -> anyhow::Result<Manifest> {
+pub(super) fn read(path: &Path, kinds: &Kinds) -> anyhow::Result<Manifest> {
     let name = path.display();
     let mut text = String::new();
     let read = if path == Path::new("-") {
@@ -38,7 +38,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Manifest> {
     let (mut manifest, mut empty) = (Manifest::default(), true);
     for (index, document) in documents.into_iter().enumerate() {
         empty &= document.is_null();
-        take(document, &mut manifest)
+        take(document, kinds, &mut manifest)
             .with_context(|| format!("document {} of {name}", index + 1))?;
     }
     // What writes into a pipe and fails leaves nothing behind; that must not pass as a manifest without images.
@@ -48,7 +48,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Manifest> {
     Ok(manifest)
 }
 
-fn take(document: Value, manifest: &mut Manifest) -> anyhow::Result<()> {
+fn take(document: Value, kinds: &Kinds, manifest: &mut Manifest) -> anyhow::Result<()> {
     if document.is_null() {
         return Ok(());
     }
@@ -63,14 +63,14 @@ fn take(document: Value, manifest: &mut Manifest) -> anyhow::Result<()> {
     {
         return items
             .iter()
-            .try_for_each(|item| take(item.clone(), manifest));
+            .try_for_each(|item| take(item.clone(), kinds, manifest));
     }
     // `kubectl` reads nothing else from a List; one that cannot be read may not be passed over.
     if kind == "List" && document.get("items").is_some_and(|items| !items.is_null()) {
         bail!("its items are not a list");
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
-    if Kind::find(group, &kind).is_none() {
+    if kinds.find(group, &kind).is_none() {
         let name = document.pointer("/metadata/name").and_then(Value::as_str);
         manifest
             .others
@@ -105,7 +105,8 @@ fn take(document: Value, manifest: &mut Manifest) -> anyhow::Result<()> {
         name,
         object: document,
         old_object: None,
-        dry_run: true,
+        // One command is one question: what is absent for one object is absent for the next.
+        dry_run: false,
     };
     manifest.objects.push((shown, request));
     Ok(())

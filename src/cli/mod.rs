@@ -9,13 +9,18 @@ mod demo;
 mod lint;
 mod manifest;
 mod progress;
+mod record;
 mod serve;
+mod test;
 mod verify;
+mod verify_bundle;
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::explain::Style;
 
 /// Admits container images only when somebody your policies trust has vouched for exactly those bytes.
 #[derive(Parser, Debug)]
@@ -27,7 +32,7 @@ use clap::{Parser, Subcommand};
     arg_required_else_help = true
 )]
 #[command(
-    after_help = "Start here:\n  vouchsafe demo                                          see it work, nothing else needed\n  vouchsafe verify --policies policies/ IMAGE             judge an image on your desk\n  vouchsafe lint policies/                                check policies before a cluster sees them\n  helm template . | vouchsafe verify -f - --policies p/   judge whole manifests"
+    after_help = "Start here:\n  vouchsafe demo                                          see it work, nothing else needed\n  vouchsafe verify --policies policies/ IMAGE             judge an image on your desk\n  vouchsafe lint policies/                                check policies before a cluster sees them\n  vouchsafe test policies/                                run the cases that stand beside them\n  helm template . | vouchsafe verify -f - --policies p/   judge whole manifests"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -40,8 +45,12 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Judge images or whole manifests, and explain every step
     Verify(verify::VerifyArgs),
+    /// Judge one sigstore bundle over a file or digest
+    VerifyBundle(verify_bundle::VerifyBundleArgs),
     /// Check policies: what would be refused, and what is weaker than it looks
     Lint(lint::LintArgs),
+    /// Run the cases beside policies, on recorded evidence and without a network
+    Test(test::TestArgs),
     /// See it work: an embedded registry, the real webhook, and what kubectl would show
     Demo(demo::DemoArgs),
     /// Print the custom resource definitions
@@ -83,7 +92,9 @@ impl Cli {
         match self.command {
             Command::Serve(args) => serve::run(args).await,
             Command::Verify(args) => verify::run(args).await,
+            Command::VerifyBundle(args) => verify_bundle::run(&args),
             Command::Lint(args) => lint::run(&args),
+            Command::Test(args) => test::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Crds => crds::run(),
             Command::Completion(args) => completion::run(&args),
@@ -104,6 +115,22 @@ fn colour_on_stderr() -> bool {
 /// <https://no-color.org>: any value but an empty one switches colours off.
 fn wants_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// How verdicts are drawn on standard output.
+fn style() -> Style {
+    let columns = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok())
+        .unwrap_or(100);
+    Style {
+        color: colour_on_stdout(),
+        width: if stdout().is_terminal() {
+            columns
+        } else {
+            usize::MAX
+        },
+    }
 }
 
 /// Writes a result to standard output. A reader that has gone away is not an error: `vouchsafe verify … | head`.

@@ -87,10 +87,6 @@ pub(super) struct ServeArgs {
     #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_TLS_MIN_VERSION")]
     tls_min_version: TlsMin,
 
-    /// What is done about tags
-    #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_TAGS")]
-    tags: TagsMode,
-
     /// One line at the end of every denial: where people may ask
     #[arg(long, value_name = "TEXT", env = "VOUCHSAFE_DENIAL_FOOTER")]
     denial_footer: Option<String>,
@@ -130,13 +126,6 @@ enum TlsMin {
     #[default]
     #[value(name = "1.3")]
     Tls13,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum TagsMode {
-    /// Judge the digest that a tag has now, and warn that it may move
-    #[default]
-    Resolve,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +175,6 @@ fn settings(args: ServeArgs) -> WebhookSettings {
             authority_out: args.ca_out,
         },
     };
-    let TagsMode::Resolve = args.tags;
     WebhookSettings {
         judge: args.judge,
         listen: args.listen,

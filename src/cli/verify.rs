@@ -10,14 +10,15 @@ use tokio::time::Instant;
 
 use super::manifest::{self, Manifest};
 use super::progress::Progress;
-use super::{Exit, colour_on_stdout, note, print};
+use super::record::Record;
+use super::{Exit, note, print, style};
 use crate::adapters::files;
 use crate::app::engine::{self, Broken, Engine};
-use crate::config::JudgeArgs;
+use crate::config::{JudgeArgs, Tags};
 use crate::explain::{self, Style};
 use crate::limits::Limits;
 use crate::verdict::{AuthorityVerdict, ImageVerdict, Judgement, ReviewVerdict, fold_review};
-use crate::workload::FieldPath;
+use crate::workload::{FieldPath, Request};
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
@@ -32,6 +33,7 @@ Examples:
   helm template . | vouchsafe verify -f - --policies policies/
   vouchsafe verify --policies policies/ -o json IMAGE | jq .verdict
   vouchsafe verify --policies policies/ --show-input tekton-chains IMAGE | jq .predicate
+  vouchsafe verify --policies policies/ --record cases/cart IMAGE && vouchsafe test cases/cart
 
 Registry credentials come from the docker config, as for every OCI tool.")]
 pub(super) struct VerifyArgs {
@@ -53,6 +55,10 @@ pub(super) struct VerifyArgs {
     /// Print what the policies of this authority are given: the verified statements, as JSON, one per line
     #[arg(long, value_name = "AUTHORITY", conflicts_with = "output")]
     show_input: Option<String>,
+
+    /// Write what was fetched into this folder, and a case with this verdict, for `vouchsafe test`
+    #[arg(long, value_name = "DIR", conflicts_with = "show_input")]
+    record: Option<PathBuf>,
 
     /// What makes the command fail
     #[arg(long, value_enum, default_value_t)]
@@ -86,27 +92,52 @@ enum FailOn {
     Warn,
 }
 
+/// An image and the object that runs it.
+type Judged = (Option<Arc<Request>>, ImageVerdict);
+
 pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
-    let engine = Engine::new(&args.judge, &Limits::default(), Arc::new(()))?;
+    // What `/mutate` would pin is judged as it would pin it: at the digest that its tag has now.
+    let tags = match args.judge.tags {
+        Tags::Resolve | Tags::Pin | Tags::PinAll => Tags::Resolve,
+        Tags::Require => Tags::Require,
+    };
+    let judging = JudgeArgs {
+        tags,
+        ..args.judge.clone()
+    };
+    let (record, engine) = if let Some(folder) = &args.record {
+        let (record, engine) = Record::start(folder, &judging)?;
+        (Some(record), engine)
+    } else {
+        let engine = Engine::new(&judging, &Limits::default(), Arc::new(()))?;
+        (None, engine)
+    };
     let documents = files::load(&args.judge.policies)?;
     for unused in &engine::unused(&documents, engine.namespace()) {
         note(unused);
     }
     engine.prepare(&documents).await;
     let broken = engine.replace(documents)?;
+    // Policies are decided about before any image is.
     if !broken.is_empty() {
-        bail!("{}", explain_broken(&broken));
+        let told: Vec<String> = broken.iter().map(Broken::to_string).collect();
+        bail!("{}", told.join("\n"));
     }
     let manifests = args
         .file
         .iter()
-        .map(|path| manifest::read(path))
+        .map(|path| manifest::read(path, &engine.snapshot().kinds))
         .collect::<anyhow::Result<Vec<Manifest>>>()?;
-    let verdict = judge(&engine, &args, manifests).await;
+    let judged = judge(&engine, &args, manifests).await;
+    let verdict = fold_review(judged.iter().map(|(_, image)| image.clone()).collect());
     if let Some(authority) = &args.show_input {
         return show_input(&verdict, authority);
     }
-    let warnings = explain::warnings(&verdict, explain::Tags::MayMove);
+    let tags = match args.judge.tags {
+        Tags::Resolve | Tags::Require => explain::Tags::MayMove,
+        Tags::Pin | Tags::PinAll => explain::Tags::Pinned,
+    };
+    let warnings = explain::warnings(&verdict, tags);
     match args.output {
         Output::Json => print(&format!(
             "{}\n",
@@ -114,31 +145,23 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
         ))?,
         Output::Text => print(&explain::tree(&verdict.images, style()))?,
     }
+    if let Some(record) = record {
+        match record.finish(judged).await {
+            // That something could not be judged is what there is to say, and its reason is above.
+            Err(error) if exit(&verdict) == Exit::Unknown => note(&format!("{error:#}")),
+            ended => ended?,
+        }
+    }
     // That a tag may move is said, and is no failure: the verdict is about what it names now.
     let warned = args.fail_on == FailOn::Warn && verdict.judgement == Judgement::Warn;
     Ok(if warned { Exit::Deny } else { exit(&verdict) })
 }
 
-/// Policies are decided about before any image is.
-fn explain_broken(broken: &[Broken]) -> String {
-    let one = |policy: &Broken| {
-        let problems: Vec<String> = policy
-            .problems
-            .iter()
-            .map(|problem| format!("  {}", problem.replace('\n', "\n    ")))
-            .collect();
-        format!(
-            "policy {} cannot be used:\n{}",
-            policy.name,
-            problems.join("\n")
-        )
-    };
-    broken.iter().map(one).collect::<Vec<_>>().join("\n")
-}
-
-async fn judge(engine: &Engine, args: &VerifyArgs, manifests: Vec<Manifest>) -> ReviewVerdict {
+/// Every image, with the object that runs it where there is one.
+async fn judge(engine: &Engine, args: &VerifyArgs, manifests: Vec<Manifest>) -> Vec<Judged> {
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
-    let mut images = on_the_command_line(engine, args, deadline).await;
+    let images = on_the_command_line(engine, args, deadline).await;
+    let mut judged: Vec<Judged> = images.into_iter().map(|image| (None, image)).collect();
     let objects: Vec<_> = manifests
         .into_iter()
         .flat_map(|manifest| {
@@ -159,15 +182,17 @@ async fn judge(engine: &Engine, args: &VerifyArgs, manifests: Vec<Manifest>) -> 
             .judge()
             .review(&request, &engine.snapshot(), deadline)
             .await;
-        images.extend(verdict.images.into_iter().map(|image| {
-            if several {
+        let object = Arc::new(request);
+        judged.extend(verdict.images.into_iter().map(|image| {
+            let image = if several {
                 within(&shown, image)
             } else {
                 image
-            }
+            };
+            (Some(Arc::clone(&object)), image)
         }));
     }
-    fold_review(images)
+    judged
 }
 
 async fn on_the_command_line(
@@ -266,17 +291,5 @@ fn exit(verdict: &ReviewVerdict) -> Exit {
         Judgement::Deny => Exit::Deny,
         Judgement::Unknown => Exit::Unknown,
         Judgement::Warn | Judgement::Admit => Exit::Success,
-    }
-}
-
-fn style() -> Style {
-    let columns = std::env::var("COLUMNS")
-        .ok()
-        .and_then(|columns| columns.parse().ok())
-        .unwrap_or(100);
-    let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
-    Style {
-        color: colour_on_stdout(),
-        width: if terminal { columns } else { usize::MAX },
     }
 }

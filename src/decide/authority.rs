@@ -5,6 +5,7 @@
 
 mod attestations;
 mod evidence;
+mod pull_secrets;
 mod signatures;
 
 use std::sync::Arc;
@@ -73,13 +74,28 @@ pub(super) async fn judge(
             (fixed(action), Vec::new()),
         ),
         AuthorityKind::Signed(signed) => {
-            let Requirement::Key(key) = &signed.requirement;
+            let (kind, wanted) = match &signed.requirement {
+                Requirement::Key(asked) => {
+                    (verdict::AuthorityKind::Key, Some(asked.key.fingerprint()))
+                }
+                Requirement::Keyless(_) => (verdict::AuthorityKind::Keyless, None),
+            };
             let answered = signed_by(judge, signed, image, allowance, scope, thoroughness).await;
+            (kind, wanted, Reason::Satisfied, answered)
+        }
+        AuthorityKind::Rootless {
+            keyless, detail, ..
+        } => {
+            let kind = if *keyless {
+                verdict::AuthorityKind::Keyless
+            } else {
+                verdict::AuthorityKind::Key
+            };
             (
-                verdict::AuthorityKind::Key,
-                Some(key.fingerprint()),
+                kind,
+                None,
                 Reason::Satisfied,
-                answered,
+                (rootless(detail), Vec::new()),
             )
         }
     };
@@ -166,6 +182,16 @@ fn fixed(action: &StaticAction) -> Answer {
     }
 }
 
+/// Nobody knows whom to trust, so nothing is asked for and nothing is found wanting.
+fn rootless(detail: &str) -> Answer {
+    Answer::Unknown {
+        reason: Reason::TrustRootUnavailable,
+        cause: Cause::Unavailable {
+            detail: detail.to_owned(),
+        },
+    }
+}
+
 async fn signed_by(
     judge: &Judge,
     signed: &SignedBy,
@@ -174,6 +200,23 @@ async fn signed_by(
     scope: &Scope<'_>,
     thoroughness: Thoroughness,
 ) -> (Answer, Vec<Arc<str>>) {
+    let own = match pull_secrets::access(&signed.place, &scope.access) {
+        Ok(access) => access,
+        Err(problem) => {
+            let cause = Cause::PolicyInvalid {
+                problems: vec![problem],
+            };
+            let reason = Reason::PolicyInvalid;
+            return (Answer::Unknown { reason, cause }, Vec::new());
+        }
+    };
+    let scope = &Scope {
+        snapshot: scope.snapshot,
+        object: scope.object,
+        request: scope.request,
+        access: own.unwrap_or_else(|| scope.access.clone()),
+        demands_digest: scope.demands_digest,
+    };
     let answer = match &signed.wanted {
         Wanted::Signature => signatures::judge(judge, signed, image, scope, thoroughness)
             .await

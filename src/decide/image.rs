@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::{Judge, Scope, policy, unavailable, unjudged};
+use super::{Judge, Scope, Snapshot, policy, unavailable, unjudged};
 use crate::gather::FetchError;
 use crate::image::{Digest, ImageReference, PinnedImage};
-use crate::policy::{CompiledPolicy, Match};
+use crate::policy::{CompiledPolicy, Match, ObjectFacts};
 use crate::verdict::{
-    Cause, ImageVerdict, NoMatchPolicy, Outcome, PolicyVerdict, Reason, fold_image,
+    Cause, ImageVerdict, Judgement, Mode, NoMatchPolicy, Outcome, PolicyVerdict, Reason, fold_image,
 };
 use crate::workload::FieldPath;
 
@@ -21,11 +21,20 @@ pub(super) async fn judge(
     fields: Vec<FieldPath>,
     scope: &Scope<'_>,
 ) -> ImageVerdict {
-    let pinned = match pin(judge, &reference, scope).await {
-        Ok(pinned) => pinned,
+    let digest = match resolve(judge, &reference, scope).await {
+        Ok(digest) => digest,
         Err(error) => return unresolved(reference, fields, scope, &error),
     };
+    let pinned = PinnedImage::new(reference.clone(), digest);
     let (speaking, in_doubt) = confirmed(judge, &reference, &pinned, scope).await;
+    if is_unpinned(&reference, &speaking, scope) {
+        let detail = scope.snapshot.tags.unmet().to_owned();
+        return ImageVerdict {
+            digest: Some(pinned.digest().clone()),
+            resolved: true,
+            ..unpinned(reference, fields, detail)
+        };
+    }
     let judged = speaking
         .iter()
         .map(|policy| policy::judge(judge, policy, &pinned, scope));
@@ -58,28 +67,67 @@ fn unmatched(reference: &ImageReference, scope: &Scope<'_>) -> String {
 }
 
 /// The digest to judge: the one that is written, or what the tag names now.
-async fn pin(
+pub(super) async fn resolve(
     judge: &Judge,
     reference: &ImageReference,
     scope: &Scope<'_>,
-) -> Result<PinnedImage, Unresolved> {
-    let digest = match reference.digest() {
-        Some(digest) => digest.clone(),
-        None => match judge.gatherer.resolve(reference, &scope.access).await {
-            Ok(Some(digest)) => digest,
-            Ok(None) => return Err(Unresolved::NoSuchTag),
-            Err(error) => return Err(Unresolved::Unavailable(error)),
-        },
-    };
-    Ok(PinnedImage::new(reference.clone(), digest))
+) -> Result<Digest, Unresolved> {
+    if let Some(digest) = reference.digest() {
+        return Ok(digest.clone());
+    }
+    match judge.gatherer.resolve(reference, &scope.access).await {
+        Ok(Some(digest)) => Ok(digest),
+        Ok(None) => Err(Unresolved::NoSuchTag),
+        Err(error) => Err(Unresolved::Unavailable(error)),
+    }
 }
 
 /// Why there is no digest to judge.
-enum Unresolved {
+pub(super) enum Unresolved {
     /// The registry does not know the tag.
     NoSuchTag,
     /// The registry could not be asked.
     Unavailable(FetchError),
+}
+
+impl Unresolved {
+    /// The same as a reason and in words.
+    pub(super) fn told(&self, reference: &ImageReference) -> (Reason, String) {
+        match self {
+            Self::NoSuchTag => {
+                let tag = reference.tag_or_latest();
+                let registry = reference.repository().registry();
+                let path = reference.repository().path();
+                (
+                    Reason::RegistryMalformed,
+                    format!("registry {registry} knows no tag {tag} of {path}"),
+                )
+            }
+            Self::Unavailable(error) => (unavailable::reason(error), error.to_string()),
+        }
+    }
+}
+
+/// Whether the image is a tag where a digest is demanded, because one of these policies must be proven for what runs.
+fn is_unpinned(
+    reference: &ImageReference,
+    speaking: &[Arc<CompiledPolicy>],
+    scope: &Scope<'_>,
+) -> bool {
+    let demands =
+        |policy: &Arc<CompiledPolicy>| policy.mode == Mode::Enforce && policy.looks_at_evidence();
+    scope.demands_digest && reference.digest().is_none() && speaking.iter().any(demands)
+}
+
+/// A tag where a digest is demanded. It is not judged any further: a verdict about what the tag names now says nothing about what
+/// it names when it is pulled.
+fn unpinned(reference: ImageReference, fields: Vec<FieldPath>, detail: String) -> ImageVerdict {
+    let written = reference.written().to_owned();
+    ImageVerdict {
+        reference: Some(reference),
+        judgement: Judgement::Deny,
+        ..unjudged(fields, &written, Reason::TagNotPinned, detail)
+    }
 }
 
 /// The policies that speak about an image, without those that match only by a tag which does not name this digest. Where the
@@ -132,22 +180,12 @@ fn unresolved(
     scope: &Scope<'_>,
     why: &Unresolved,
 ) -> ImageVerdict {
-    let (reason, detail) = match why {
-        Unresolved::NoSuchTag => {
-            let tag = reference.tag_or_latest();
-            let registry = reference.repository().registry();
-            (
-                Reason::RegistryMalformed,
-                format!(
-                    "registry {registry} knows no tag {tag} of {}",
-                    reference.repository().path()
-                ),
-            )
-        }
-        Unresolved::Unavailable(error) => (unavailable::reason(error), error.to_string()),
-    };
+    let (reason, detail) = why.told(&reference);
     let written = reference.written().to_owned();
-    let policies = possible(&reference, scope);
+    let policies = possible(&reference, scope.snapshot, scope.object);
+    if is_unpinned(&reference, &policies, scope) {
+        return unpinned(reference, fields, detail);
+    }
     let verdicts: Vec<PolicyVerdict> = policies
         .iter()
         .map(|policy| unknown(policy, reason, detail.clone()))
@@ -175,11 +213,16 @@ fn unresolved(
 }
 
 /// Policies that speak about a tag whatever digest it has: by its tag, or by any digest.
-fn possible(reference: &ImageReference, scope: &Scope<'_>) -> Vec<Arc<CompiledPolicy>> {
+pub(super) fn possible(
+    reference: &ImageReference,
+    snapshot: &Snapshot,
+    object: Option<&ObjectFacts>,
+) -> Vec<Arc<CompiledPolicy>> {
     let some_digest = Digest::sha256_of(b"a digest that is not known");
-    let policies = &scope.snapshot.policies;
-    let by_tag = policies.matching(reference, scope.object);
-    let by_digest = policies.matching(&reference.with_digest(&some_digest), scope.object);
+    let by_tag = snapshot.policies.matching(reference, object);
+    let by_digest = snapshot
+        .policies
+        .matching(&reference.with_digest(&some_digest), object);
     let named: BTreeMap<Arc<str>, Arc<CompiledPolicy>> = by_tag
         .into_iter()
         .chain(by_digest)

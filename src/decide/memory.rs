@@ -1,9 +1,10 @@
 //! What was proven is remembered: the only store of [`Verified`] values.
 //!
 //! A memory is of *evidence*, never of a verdict: policies run every time. Its key names everything that the proof depends on, each
-//! part with its length before it: the image's digest, the evidence (its bytes **and** its signature, since two signers of one
-//! payload share its digest), the verifier, and the trust epoch. No policy, no credential and no tag is part of it. A hit hands on
-//! the same type as a miss.
+//! part with its length before it: the image's digest, the evidence (its bytes, its signature **and** what came with it, since two
+//! signers of one payload share its digest), the verifier with the epoch of what it trusts. No policy, no credential and no tag is part of it. A hit hands on
+//! the same type as a miss. A proof rests on times in the past and on windows that are part of the epoch, so a hit needs no clock; one that
+//! rests on the present is not remembered.
 
 use std::sync::Arc;
 
@@ -12,7 +13,6 @@ use sha2::{Digest as _, Sha256};
 
 use crate::evidence::{Candidate, Evidence};
 use crate::image::Digest;
-use crate::trust::TrustMaterial;
 use crate::verify::{Attestation, Requirement, SignedImage, Verified};
 
 /// How many bytes all memories may take.
@@ -69,25 +69,22 @@ impl Memory {
 }
 
 fn recall<T: Send + Sync + 'static, E>(
-    cache: &Cache<[u8; 32], Arc<T>>,
+    cache: &Cache<[u8; 32], Arc<Verified<T>>>,
     key: [u8; 32],
-    verify: impl FnOnce() -> Result<T, E>,
-) -> Result<Arc<T>, E> {
+    verify: impl FnOnce() -> Result<Verified<T>, E>,
+) -> Result<Arc<Verified<T>>, E> {
     if let Some(proof) = cache.get(&key) {
         return Ok(proof);
     }
     let proof = Arc::new(verify()?);
-    cache.insert(key, Arc::clone(&proof));
+    if proof.lasts() {
+        cache.insert(key, Arc::clone(&proof));
+    }
     Ok(proof)
 }
 
 /// Everything that a proof depends on, as one key.
-pub(super) fn key(
-    image: &Digest,
-    candidate: &Candidate,
-    requirement: &Requirement,
-    trust: &TrustMaterial,
-) -> [u8; 32] {
+pub(super) fn key(image: &Digest, candidate: &Candidate, requirement: &Requirement) -> [u8; 32] {
     let signature: &[u8] = match &candidate.decoded {
         Ok(Evidence::Signature(signing)) => &signing.signature,
         Ok(Evidence::Attestation(envelope)) => &envelope.signature,
@@ -100,8 +97,11 @@ pub(super) fn key(
         candidate.format.as_str().as_bytes(),
         candidate.digest.to_string().as_bytes(),
         signature,
+        candidate
+            .material
+            .as_ref()
+            .map_or(&[], |material| &material.digest),
         requirement.id().as_bytes(),
-        trust.epoch().as_bytes(),
     ] {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(part);

@@ -12,13 +12,17 @@
 //! Everything that is awaited ends at the deadline of the request; what is pending then is *could not judge*. The snapshot of
 //! policies and trust is taken once, so that one request never sees two states. There is one way to an admission: a verdict folded
 //! from [`crate::verify::Verified`] evidence and static authorities.
+//!
+//! Beside it stands `pin`, which `/mutate` asks: the first steps of the same way, up to the digest that a tag names.
 
 mod authority;
 mod image;
 mod input;
 mod memory;
+mod pin;
 mod policy;
 mod rego;
+mod tags;
 mod unavailable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,9 +39,12 @@ use crate::policy::{ObjectFacts, PolicySet};
 use crate::trust::TrustMaterial;
 use crate::verdict::{ImageVerdict, Judgement, NoMatchPolicy, Reason, ReviewVerdict, fold_review};
 use crate::workload::{
-    Change, FieldPath, ImageUse, Kind, MalformedWorkload, Operation, PullScope, Request, images,
-    what_changed,
+    Change, FieldPath, ImageUse, Kind, Kinds, MalformedWorkload, Operation, PullScope, Request,
+    images, what_changed,
 };
+
+pub use rego::reason as evaluation_reason;
+pub use tags::TagMode;
 
 use memory::Memory;
 use rego::RegoGate;
@@ -51,6 +58,10 @@ pub struct Snapshot {
     pub trust: Arc<TrustMaterial>,
     /// What an image is answered that no policy matches.
     pub no_match: NoMatchPolicy,
+    /// What is done about tags.
+    pub tags: TagMode,
+    /// The kinds that are read.
+    pub kinds: Arc<Kinds>,
 }
 
 /// Judges requests. One per process: it holds what requests share.
@@ -69,13 +80,17 @@ struct Scope<'a> {
     /// The request, unless images are judged by their names alone.
     request: Option<&'a Request>,
     access: Access,
+    /// Whether an image that must be proven must have its digest.
+    demands_digest: bool,
 }
 
-/// Whose images are judged.
-struct Asked<'a> {
+/// Whose request it is, as far as the verdict on one image depends on it.
+struct Asker<'a> {
     object: Option<&'a ObjectFacts>,
     request: Option<&'a Request>,
-    pull: &'a PullScope,
+    pull: PullScope,
+    demands_digest: bool,
+    dry_run: bool,
 }
 
 // === impl Judge ===
@@ -99,7 +114,7 @@ impl Judge {
         snapshot: &Snapshot,
         deadline: Instant,
     ) -> ReviewVerdict {
-        let Some(kind) = Kind::find(&request.group, &request.kind) else {
+        let Some(kind) = snapshot.kinds.find(&request.group, &request.kind) else {
             return ReviewVerdict::admitted(Reason::NotCovered);
         };
         let uses = match covered(kind, request) {
@@ -121,16 +136,18 @@ impl Judge {
             )]);
         }
         let object = facts(kind, request);
-        let pull = PullScope::of(kind, &request.object, &request.namespace);
-        let asked = Asked {
+        let asker = Asker {
             object: Some(&object),
             request: Some(request),
-            pull: &pull,
+            pull: PullScope::of(kind, &request.object, &request.namespace),
+            demands_digest: snapshot.tags.demands_digest(kind, &request.object),
+            dry_run: request.dry_run,
         };
-        self.all(group(uses), snapshot, &asked, deadline).await
+        self.all(group(uses), snapshot, asker, deadline).await
     }
 
-    /// Judges images by their names, each distinct one once, as nobody's: policies that select objects do not match.
+    /// Judges images by their names, each distinct one once, as nobody's: policies that select objects do not match, and tags are
+    /// judged at the digest that they have now.
     pub async fn images(
         &self,
         images: &[String],
@@ -143,19 +160,21 @@ impl Judge {
                 named.push((image.clone(), Vec::new()));
             }
         }
-        let asked = Asked {
+        let asker = Asker {
             object: None,
             request: None,
-            pull: &PullScope::default(),
+            pull: PullScope::default(),
+            demands_digest: false,
+            dry_run: false,
         };
-        self.all(named, snapshot, &asked, deadline).await
+        self.all(named, snapshot, asker, deadline).await
     }
 
     async fn all(
         &self,
         images: Vec<(String, Vec<FieldPath>)>,
         snapshot: &Snapshot,
-        asked: &Asked<'_>,
+        asker: Asker<'_>,
         deadline: Instant,
     ) -> ReviewVerdict {
         let mut registries = registries_of(&images);
@@ -168,17 +187,22 @@ impl Judge {
             return unavailable::all(images, Reason::LimitExceeded, &detail);
         }
         registries.extend(snapshot.policies.source_registries().map(str::to_owned));
-        let reading = self.credentials.keychain(asked.pull, &registries);
-        let keychain = match timeout_at(deadline, reading).await {
+        let asked = self.credentials.keychain(&asker.pull, &registries);
+        let keychain = match timeout_at(deadline, asked).await {
             Ok(Ok(keychain)) => keychain,
             Ok(Err(error)) => return unavailable::review(images, &error),
             Err(_) => return unavailable::deadline(images),
         };
         let scope = Scope {
             snapshot,
-            object: asked.object,
-            request: asked.request,
-            access: Access { keychain, deadline },
+            object: asker.object,
+            request: asker.request,
+            access: Access {
+                keychain,
+                deadline,
+                dry_run: asker.dry_run,
+            },
+            demands_digest: asker.demands_digest,
         };
         let judged = images
             .into_iter()
@@ -259,7 +283,7 @@ fn facts(kind: &Kind, request: &Request) -> ObjectFacts {
     ObjectFacts {
         group: request.group.clone(),
         version: request.version.clone(),
-        resource: kind.resource.to_owned(),
+        resource: kind.resource.clone(),
         labels: labels
             .filter_map(|(key, value)| value.as_str().map(|value| (key.clone(), value.to_owned())))
             .collect(),
@@ -270,7 +294,7 @@ fn facts(kind: &Kind, request: &Request) -> ObjectFacts {
 fn group(uses: Vec<ImageUse>) -> Vec<(String, Vec<FieldPath>)> {
     let mut order: Vec<(String, Vec<FieldPath>)> = Vec::new();
     let mut index: BTreeMap<String, usize> = BTreeMap::new();
-    for ImageUse { field, image } in uses {
+    for ImageUse { field, image, .. } in uses {
         if let Some((_, fields)) = index.get(&image).and_then(|i| order.get_mut(*i)) {
             fields.push(field);
         } else {

@@ -130,7 +130,8 @@ impl RegoGate {
     }
 }
 
-fn reason(error: &EvalError) -> Reason {
+/// The reason of an evaluation that gave no decision.
+pub fn reason(error: &EvalError) -> Reason {
     match error {
         EvalError::Time { .. }
         | EvalError::OutputTooLarge { .. }

@@ -6,6 +6,10 @@ use crate::workload::FieldPath;
 
 use super::unjudged;
 
+/// What ended before anything could be asked.
+pub(super) const NO_TIME: &str =
+    "the time for this request was over before its credentials were read";
+
 /// The reason that a failure to fetch stands for.
 pub(super) fn reason(error: &FetchError) -> Reason {
     match error {
@@ -34,11 +38,7 @@ pub(super) fn review(images: Vec<(String, Vec<FieldPath>)>, error: &FetchError) 
 
 /// The time was over before anything could be judged.
 pub(super) fn deadline(images: Vec<(String, Vec<FieldPath>)>) -> ReviewVerdict {
-    all(
-        images,
-        Reason::Deadline,
-        "the time for this request was over before its credentials were read",
-    )
+    all(images, Reason::Deadline, NO_TIME)
 }
 
 /// Nothing in the request could be judged, for this reason.

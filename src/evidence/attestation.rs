@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use sigstore_types::DsseEnvelope;
 
-use super::{Candidate, DecodeError, Evidence, EvidenceLayer};
+use super::{Candidate, DecodeError, Evidence, EvidenceLayer, Material};
 use crate::limits::json::{brief, parse_small};
 
 /// Nesting of an envelope: the statement is inside, as base64.
@@ -24,14 +24,22 @@ pub struct Envelope {
     pub payload: Bytes,
     /// The signature over the pre-authentication encoding.
     pub signature: Vec<u8>,
+    /// The document that it was read from, where that is a document of its own: old logs and timestamps are about its bytes.
+    pub document: Bytes,
 }
 
 /// Reads one layer that is an envelope.
-pub fn decode(layer: &EvidenceLayer, bytes: &[u8]) -> Candidate {
+pub fn decode(layer: &EvidenceLayer, bytes: &Bytes) -> Candidate {
     Candidate {
         format: layer.format,
         digest: layer.digest.clone(),
-        decoded: Envelope::parse(bytes).map(Evidence::Attestation),
+        decoded: Envelope::parse(bytes).map(|envelope| {
+            Evidence::Attestation(Envelope {
+                document: bytes.clone(),
+                ..envelope
+            })
+        }),
+        material: Material::of_layer(layer),
     }
 }
 
@@ -56,6 +64,7 @@ impl Envelope {
             payload_type: envelope.payload_type,
             payload: Bytes::from(envelope.payload.into_bytes()),
             signature: envelope.signature.sig.into_bytes(),
+            document: Bytes::new(),
         })
     }
 

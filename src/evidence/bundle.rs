@@ -2,17 +2,19 @@
 //!
 //! [Bundle format](https://github.com/sigstore/protobuf-specs) v0.1 to v0.3, what cosign 3 writes by default. *In*: the layer of a
 //! manifest that refers to an image. *Out*: what was signed and the signature over it. Who vouches for the signature is named in the
-//! document too (a key's hint, a certificate), and it is not believed: the policy names the key. Log entries and timestamps are not
-//! read here, so one that nobody asked for is no reason to refuse a bundle.
+//! document too (a key's hint, a certificate), and it is not believed: the policy names the key or the identity. That, log entries
+//! and timestamps are read apart ([`Material`]), so one that nobody asked for is no reason to refuse a bundle.
 
 use std::fmt;
 use std::str::FromStr as _;
 
 use serde::Deserialize;
-use serde_json::Value;
-use sigstore_types::{MediaType, MessageSignature as WireMessage};
+use serde_json::{Map, Value};
+use sigstore_types::MediaType;
+use sigstore_types::bundle::{MessageDigest, MessageSignature as WireMessage};
 
-use super::{Candidate, DecodeError, Envelope, Evidence, EvidenceLayer};
+use super::{Candidate, DecodeError, Envelope, Evidence, EvidenceLayer, Format, Material};
+use crate::image::Digest;
 use crate::limits::json::{brief, parse_small};
 
 /// The predicate type with which cosign says *this is a signature of an image*. A bundle with another one is an attestation.
@@ -41,8 +43,8 @@ pub enum Bundle {
 /// A signature over bytes that are not part of the bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageSignature {
-    /// The SHA-256 that the bundle claims for those bytes; `None` when it claims none, or another hash.
-    pub claimed_sha256: Option<Vec<u8>>,
+    /// The digest that the bundle claims for those bytes.
+    pub claimed: Option<MessageDigest>,
     /// The signature.
     pub signature: Vec<u8>,
 }
@@ -52,17 +54,9 @@ pub struct MessageSignature {
 #[serde(rename_all = "camelCase")]
 struct Wire {
     media_type: String,
-    verification_material: WireMaterial,
+    verification_material: Map<String, Value>,
     message_signature: Option<WireMessage>,
     dsse_envelope: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireMaterial {
-    public_key: Option<Value>,
-    certificate: Option<Value>,
-    x509_certificate_chain: Option<Value>,
 }
 
 /// Whether a media or artifact type is a bundle's, of whatever version.
@@ -72,37 +66,49 @@ pub fn is_bundle(media_type: &str) -> bool {
 
 /// Reads one layer.
 pub fn decode(layer: &EvidenceLayer, bytes: &[u8]) -> Candidate {
+    read(bytes, layer.digest.clone())
+}
+
+/// Reads a bundle whose bytes have this digest.
+pub fn read(bytes: &[u8], digest: Digest) -> Candidate {
+    let (decoded, material) = match Bundle::parse(bytes) {
+        Ok((bundle, material)) => (Ok(Evidence::Bundle(bundle)), material),
+        Err(error) => (Err(error), Ok(Material::none())),
+    };
     Candidate {
-        format: layer.format,
-        digest: layer.digest.clone(),
-        decoded: Bundle::parse(bytes).map(Evidence::Bundle),
+        format: Format::Bundle,
+        digest,
+        decoded,
+        material,
     }
 }
 
 // === impl Bundle ===
 
 impl Bundle {
-    /// Reads a bundle from JSON.
+    /// Reads a bundle from JSON: what was signed, and the material beside it, which may be unreadable where nobody needs it.
     ///
     /// # Errors
     /// [`DecodeError::Bundle`] or [`DecodeError::Envelope`]: not JSON, duplicate keys, an unknown version, more or less than one
     /// content or one kind of material, not base64, not exactly one signature.
-    pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
+    pub fn parse(bytes: &[u8]) -> Result<(Self, Result<Material, DecodeError>), DecodeError> {
         let value = parse_small(bytes, DEPTH, VALUES).map_err(|e| malformed(&e))?;
         let wire: Wire = serde_json::from_value(value).map_err(|e| malformed(&e))?;
-        MediaType::from_str(&wire.media_type).map_err(|e| malformed(&e))?;
-        let materials = wire.verification_material.kinds();
+        let version = MediaType::from_str(&wire.media_type).map_err(|e| malformed(&e))?;
+        let materials = kinds(&wire.verification_material);
         if materials != 1 {
             return Err(malformed(&format_args!(
                 "{materials} kinds of verification material instead of one"
             )));
         }
-        match (wire.message_signature, wire.dsse_envelope) {
-            (Some(message), None) => Ok(Self::Message(MessageSignature::new(message))),
-            (None, Some(envelope)) => Envelope::from_json(envelope).map(Self::Statement),
-            (None, None) => Err(malformed(&"neither messageSignature nor dsseEnvelope")),
-            (Some(_), Some(_)) => Err(malformed(&"both messageSignature and dsseEnvelope")),
-        }
+        let bundle = match (wire.message_signature, wire.dsse_envelope) {
+            (Some(message), None) => Self::Message(MessageSignature::new(message)),
+            (None, Some(envelope)) => Self::Statement(Envelope::from_json(envelope)?),
+            (None, None) => return Err(malformed(&"neither messageSignature nor dsseEnvelope")),
+            (Some(_), Some(_)) => return Err(malformed(&"both messageSignature and dsseEnvelope")),
+        };
+        let material = Material::of_bundle(version, Value::Object(wire.verification_material));
+        Ok((bundle, material))
     }
 
     /// The bytes of its signature.
@@ -118,30 +124,20 @@ impl Bundle {
 
 impl MessageSignature {
     fn new(wire: WireMessage) -> Self {
-        let claimed_sha256 = wire
-            .message_digest
-            .filter(|claimed| claimed.algorithm == sigstore_types::HashAlgorithm::Sha2256)
-            .map(|claimed| claimed.digest.as_bytes().to_vec());
         Self {
-            claimed_sha256,
+            claimed: wire.message_digest,
             signature: wire.signature.into_bytes(),
         }
     }
 }
 
-// === impl WireMaterial ===
-
-impl WireMaterial {
-    fn kinds(&self) -> usize {
-        [
-            &self.public_key,
-            &self.certificate,
-            &self.x509_certificate_chain,
-        ]
+/// How many kinds of signers are named. `null` counts as absent.
+fn kinds(material: &Map<String, Value>) -> usize {
+    ["publicKey", "certificate", "x509CertificateChain"]
         .into_iter()
-        .flatten()
+        .filter_map(|kind| material.get(kind))
+        .filter(|value| !value.is_null())
         .count()
-    }
 }
 
 fn malformed(detail: &impl fmt::Display) -> DecodeError {
@@ -164,7 +160,7 @@ mod tests {
     }
 
     fn parse(value: &Value) -> Result<Bundle, DecodeError> {
-        Bundle::parse(value.to_string().as_bytes())
+        Bundle::parse(value.to_string().as_bytes()).map(|(bundle, _)| bundle)
     }
 
     fn with(change: impl FnOnce(&mut Value)) -> Result<Bundle, DecodeError> {

@@ -12,12 +12,14 @@
 //! | [`Format::SignatureReferrer`] | the same | [`simple_signing`] |
 //! | [`Format::AttestationReferrer`] | the same | [`attestation`] |
 //!
-//! Which manifests refer to an image is told by [`referrers`]; [`image`] reads the documents of the image itself.
+//! Which manifests refer to an image is told by [`referrers`]; who signed and when, by [`material`]; [`image`] reads the documents of
+//! the image itself.
 
 pub mod attestation;
 pub mod bundle;
 pub mod image;
 pub mod manifest;
+pub mod material;
 pub mod referrers;
 pub mod simple_signing;
 
@@ -27,6 +29,7 @@ pub use attestation::Envelope;
 pub use bundle::{Bundle, MessageSignature};
 pub use image::{ConfigFile, ImageDocument, Named};
 pub use manifest::{Claims, EvidenceLayer, MalformedManifest};
+pub use material::{EntryKind, LogEntry, Material};
 pub use referrers::{Referrer, ReferrerKind, Referrers};
 pub use simple_signing::SimpleSigning;
 
@@ -61,7 +64,7 @@ pub enum Location {
 }
 
 /// Something that may prove something.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// How it was found.
     pub format: Format,
@@ -69,6 +72,8 @@ pub struct Candidate {
     pub digest: Digest,
     /// What the bytes say, if they say anything.
     pub decoded: Result<Evidence, DecodeError>,
+    /// What came with the signature to tell who made it and when. It is needed only where somebody asks.
+    pub material: Result<Material, DecodeError>,
 }
 
 /// Evidence with a shape, and no more than that.
@@ -107,6 +112,20 @@ pub enum DecodeError {
     /// The layer is no sigstore bundle that we read.
     #[error("not a sigstore bundle: {detail}")]
     Bundle {
+        /// What is wrong.
+        detail: String,
+    },
+    /// An annotation that tells who signed, or when, cannot be read.
+    #[error("annotation {annotation}: {detail}")]
+    Annotation {
+        /// The annotation.
+        annotation: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The part of a bundle that tells who signed, and when, cannot be read.
+    #[error("verification material of the bundle: {detail}")]
+    Material {
         /// What is wrong.
         detail: String,
     },
@@ -169,6 +188,7 @@ impl Candidate {
             format,
             digest,
             decoded: Err(DecodeError::Manifest { detail }),
+            material: Ok(Material::none()),
         }
     }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Candidate, DecodeError, Evidence, EvidenceLayer};
+use super::{Candidate, DecodeError, Evidence, EvidenceLayer, Material};
 use crate::limits::json::{brief, parse_strict};
 
 /// The annotation that carries the signature.
@@ -47,6 +47,7 @@ pub fn decode(layer: &EvidenceLayer, payload: Bytes) -> Candidate {
         format: layer.format,
         digest: layer.digest.clone(),
         decoded,
+        material: Material::of_layer(layer),
     }
 }
 

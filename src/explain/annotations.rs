@@ -68,6 +68,11 @@ fn evidence(image: &ImageVerdict) -> impl Iterator<Item = &EvidenceSummary> {
 fn signer(signer: &Signer) -> String {
     match signer {
         Signer::Key(fingerprint) => format!("key:{fingerprint}"),
+        Signer::Identity(holder) => format!(
+            "identity:{} issuer:{}",
+            line(holder.subject(), NAME),
+            line(holder.issuer(), NAME)
+        ),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The last stage: a verdict in words, for everybody who reads one.
 //!
-//! *In*: a [`ReviewVerdict`]. *Out*: the [`Answer`] to the API server, the [`tree`] of the command line, the [`VerifyReport`] for
+//! *In*: a [`ReviewVerdict`], or a [`crate::verdict::Pinning`]. *Out*: the [`Answer`] or [`Mutation`] for the API server, the [`tree`] of the command line, the [`VerifyReport`] for
 //! machines. Pure: nothing is decided here, and no word is said that the verdict does not carry.
 //!
 //! | file | what it writes |
@@ -9,6 +9,7 @@
 //! | `remedy` | what to do next, one per reason |
 //! | `denial` | `status.message` and `status.details.causes` |
 //! | `warnings` | what `kubectl` prints before it goes on |
+//! | `mutation` | the patch of `/mutate`, and why tags stay tags |
 //! | `annotations` | the audit annotations |
 //! | `tree` | what a person reads on a terminal |
 //! | `report` | `verify -o json`, and its published schema |
@@ -20,6 +21,7 @@
 
 mod annotations;
 mod denial;
+mod mutation;
 mod printable;
 mod remedy;
 mod report;
@@ -29,8 +31,12 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use crate::verdict::{Judgement, Reason, ReviewVerdict};
+use jiff::Timestamp;
 
+use crate::verdict::{Judgement, Reason, ReviewVerdict};
+use crate::verify::{Rejection, Signer};
+
+pub use mutation::{Mutation, mutation, unpinned};
 pub use printable::line as printable_line;
 pub use report::{
     AuthorityReport, EvidenceReport, ImageReport, PolicyReport, RegoReport, SCHEMA, SignerReport,
@@ -141,6 +147,16 @@ pub fn answer(verdict: &ReviewVerdict, context: &Context<'_>) -> Answer {
             ..allowed
         },
     }
+}
+
+/// Who signed something, and when, in one line.
+pub fn signed(signer: &Signer, time: Option<Timestamp>) -> String {
+    format!("signed {}", words::by(signer, time))
+}
+
+/// Why a piece of evidence proves nothing, in one line.
+pub fn rejection(rejection: &Rejection) -> String {
+    words::rejection(rejection)
 }
 
 /// The answer when there is no verdict at all: the time was over, too much was in flight, a task failed. It denies.

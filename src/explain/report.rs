@@ -222,6 +222,11 @@ fn signer(signer: &Signer) -> SignerReport {
             subject: None,
             key_sha256: Some(key.to_string()),
         },
+        Signer::Identity(holder) => SignerReport {
+            issuer: holder.issuer.as_deref().map(|issuer| line(issuer, TEXT)),
+            subject: Some(line(holder.subject(), TEXT)),
+            key_sha256: None,
+        },
     }
 }
 
@@ -233,7 +238,6 @@ fn evidence(evidence: &EvidenceSummary) -> EvidenceReport {
             .predicate_type
             .as_ref()
             .map(|predicate_type| line(predicate_type, TEXT)),
-        // Keys vouch without a time.
-        time: None,
+        time: evidence.time.map(|time| time.to_string()),
     }
 }

@@ -10,26 +10,35 @@ use super::words::{self, Wording};
 use crate::verdict::{
     ImageVerdict, Judgement, Mode, Outcome, PolicyVerdict, Reason, ReviewVerdict,
 };
+use crate::workload::FieldPath;
 
 /// One warning, in bytes.
 const WARNING: usize = 256;
 /// All of them, in bytes.
 const ALL: usize = 4_096;
 /// The fields in one warning, in bytes: the reason must still be read.
-const FIELDS: usize = 80;
+pub(super) const FIELDS: usize = 80;
 /// The name of an image in one warning, in bytes.
-const IMAGE: usize = 100;
+pub(super) const IMAGE: usize = 100;
 
 /// The warnings of a review: `warn` policies that failed, images that no policy matches, tags that may move.
 ///
 /// At most 256 bytes each and 4,096 together, in the order of the images; each is told once. The last one counts what is left out.
 pub fn warnings(verdict: &ReviewVerdict, tags: Tags) -> Vec<String> {
+    bounded(
+        verdict
+            .images
+            .iter()
+            .flat_map(|image| of_image(image, tags)),
+    )
+}
+
+/// Each once, cut at 256 bytes, and 4,096 together.
+pub(super) fn bounded(all: impl Iterator<Item = String>) -> Vec<String> {
     let mut told = BTreeSet::new();
-    let all: Vec<String> = verdict
-        .images
-        .iter()
-        .flat_map(|image| of_image(image, tags))
-        .filter(|w| told.insert(w.clone()))
+    let all: Vec<String> = all
+        .map(|warning| cut(warning, WARNING))
+        .filter(|warning| told.insert(warning.clone()))
         .collect();
     let mut warnings = Vec::new();
     // Room for the warning that counts the rest is kept free.
@@ -46,7 +55,7 @@ pub fn warnings(verdict: &ReviewVerdict, tags: Tags) -> Vec<String> {
 }
 
 fn of_image(image: &ImageVerdict, tags: Tags) -> Vec<String> {
-    let fields = fields(image);
+    let fields = joined(&image.fields, FIELDS);
     let failed = image
         .policies
         .iter()
@@ -61,9 +70,6 @@ fn of_image(image: &ImageVerdict, tags: Tags) -> Vec<String> {
         warnings.extend(tag_may_move(image, &fields));
     }
     warnings
-        .into_iter()
-        .map(|warning| cut(warning, WARNING))
-        .collect()
 }
 
 /// As policy-controller begins it, and then why.
@@ -99,13 +105,13 @@ fn tag_may_move(image: &ImageVerdict, fields: &str) -> Option<String> {
     ))
 }
 
-fn fields(image: &ImageVerdict) -> String {
-    let fields: Vec<String> = image
-        .fields
+/// Fields in one line of at most so many bytes.
+pub(super) fn joined(fields: &[FieldPath], bytes: usize) -> String {
+    let fields: Vec<String> = fields
         .iter()
-        .map(|field| line(field.as_str(), FIELDS))
+        .map(|field| line(field.as_str(), bytes))
         .collect();
-    join(&fields, ", ", FIELDS)
+    join(&fields, ", ", bytes)
 }
 
 fn after_colon(fields: &str) -> String {

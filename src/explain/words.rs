@@ -4,6 +4,8 @@
 //! `no matching signatures`, `no matching attestations with type T`, `failed evaluating rego policy for type N: …`,
 //! `disallowed by static policy: …`. Lower case, no full stop: they stand inside other sentences.
 
+use jiff::Timestamp;
+
 use super::printable::{join, line};
 use crate::evidence::Location;
 use crate::statement::PredicateType;
@@ -11,7 +13,7 @@ use crate::verdict::{
     AuthorityVerdict, Cause, Class, EvidenceSummary, ImageVerdict, Judgement, Outcome,
     PolicyVerdict, Reason, RejectedEvidence,
 };
-use crate::verify::{Rejection, Signer};
+use crate::verify::{Holder, Identities, Rejection, Signer};
 
 /// The longest sentence about one authority or policy, in bytes.
 pub(super) const SENTENCE: usize = 480;
@@ -19,6 +21,9 @@ pub(super) const SENTENCE: usize = 480;
 const SAID: usize = 360;
 /// The longest single thing that somebody else chose, inside a sentence, in bytes.
 const QUOTED: usize = 200;
+
+/// The longest sentence about one rejected piece, in bytes: two identities must fit.
+const REJECTION: usize = 440;
 
 /// Whether the phrases that stand for *unsigned* may be used.
 ///
@@ -133,7 +138,8 @@ pub(super) fn image_detail(image: &ImageVerdict) -> Option<String> {
     let detail = image.detail.as_deref().map(|detail| line(detail, QUOTED));
     match (image.judgement, image.reason) {
         (Judgement::Unknown, reason) => Some(could_not_judge(reason, image.detail.as_deref())),
-        (_, Reason::TagNotPinned) => {
+        // Where the registry does name a digest, that is not what was in the way.
+        (_, Reason::TagNotPinned) if image.digest.is_none() => {
             detail.map(|detail| format!("it could not be pinned: {detail}"))
         }
         (Judgement::Admit | Judgement::Warn | Judgement::Deny, _) => detail,
@@ -261,7 +267,8 @@ pub(super) fn piece(rejected: &RejectedEvidence) -> String {
     )
 }
 
-fn rejection(rejection: &Rejection) -> String {
+/// What is wrong with a piece of evidence.
+pub(super) fn rejection(rejection: &Rejection) -> String {
     let text = match rejection {
         Rejection::Undecodable(error) => format!("unreadable: {error}"),
         Rejection::NotASignature => "an attestation, which is not a signature".to_owned(),
@@ -269,6 +276,14 @@ fn rejection(rejection: &Rejection) -> String {
         Rejection::WrongKey { wanted } => {
             format!("by another key (the policy has {})", wanted.short())
         }
+        Rejection::NoCertificate => "by a key, and the policy asks for a certificate".to_owned(),
+        Rejection::OtherKey => "the signature is not by the holder of its certificate".to_owned(),
+        Rejection::InvalidCertificate { detail } => detail.clone(),
+        Rejection::OtherIdentity { found, wanted } => other_identity(found, wanted),
+        Rejection::NotLogged { detail } => {
+            format!("signature not found in transparency log: {detail}")
+        }
+        Rejection::NoTimestamp { detail } | Rejection::Unverifiable { detail } => detail.clone(),
         Rejection::PayloadType { found } => {
             format!(
                 "invalid payloadType {}, expected application/vnd.in-toto+json",
@@ -276,14 +291,14 @@ fn rejection(rejection: &Rejection) -> String {
             )
         }
         Rejection::MalformedPayload { detail } => {
-            format!("by the right key, but the payload is unreadable: {detail}")
+            format!("by the right signer, but the payload is unreadable: {detail}")
         }
         Rejection::PayloadKind { found } => format!(
-            "by the right key, but of type {}, which is no image signature",
+            "by the right signer, but of type {}, which is no image signature",
             line(found, 64)
         ),
         Rejection::MalformedStatement(error) => {
-            format!("by the right key, but the statement is unreadable: {error}")
+            format!("by the right signer, but the statement is unreadable: {error}")
         }
         Rejection::SubjectMismatch { expected, found } => {
             // The claim comes first: where its list is long, what it should have been must not be cut away.
@@ -295,12 +310,31 @@ fn rejection(rejection: &Rejection) -> String {
                 ", ",
             );
             format!(
-                "by the right key, but about another image: invalid or missing digest in claim: not {}, but {about}",
+                "by the right signer, but about another image: invalid or missing digest in claim: not {}, but {about}",
                 expected.short()
             )
         }
     };
-    line(&text, QUOTED + 80)
+    line(&text, REJECTION)
+}
+
+/// What was found, and what was wanted. The phrase is policy-controller's.
+fn other_identity(found: &Holder, wanted: &Identities) -> String {
+    let mut wanted: Vec<String> = wanted
+        .iter()
+        .map(|identity| line(&identity.to_string(), QUOTED))
+        .collect();
+    let others = wanted.len().saturating_sub(1);
+    wanted.truncate(1);
+    if others > 0 {
+        wanted.push(format!("{others} more"));
+    }
+    format!(
+        "none of the expected identities matched what was in the certificate, got subjects [{}] with issuer {}; wanted {}",
+        line(&found.subjects(), QUOTED),
+        line(found.issuer(), 80),
+        wanted.join(" or ")
+    )
 }
 
 /// By whom an authority is satisfied.
@@ -322,16 +356,29 @@ fn vouched(evidence: &EvidenceSummary) -> String {
         .as_ref()
         .map_or("signed".to_owned(), |t| format!("attested {}", line(t, 80)));
     format!(
-        "{what} by {} ({} {})",
-        signer(&evidence.signer),
+        "{what} {} ({} {})",
+        by(&evidence.signer, evidence.time),
         evidence.format,
         evidence.digest.short()
     )
 }
 
+/// By whom, and when, as far as that is known.
+pub(super) fn by(by: &Signer, time: Option<Timestamp>) -> String {
+    let when = time.map_or_else(String::new, |time| {
+        format!(" at {}", time.strftime("%Y-%m-%d %H:%M UTC"))
+    });
+    format!("by {}{when}", signer(by))
+}
+
 fn signer(signer: &Signer) -> String {
     match signer {
         Signer::Key(key) => format!("key {}", key.short()),
+        Signer::Identity(holder) => format!(
+            "{}, issuer {}",
+            line(holder.subject(), QUOTED),
+            line(holder.issuer(), 80)
+        ),
     }
 }
 

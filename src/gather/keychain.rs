@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::image::Repository;
 
+pub mod docker;
 mod matching;
 
 /// Credentials of one docker config entry.
@@ -49,6 +50,10 @@ pub struct Keychain {
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeychainId([u8; 32]);
 
+/// An identity of one credential and where it may go: equal content, equal identity. It keys what this credential made visible.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CredentialId([u8; 32]);
+
 // === impl Keychain ===
 
 impl Keychain {
@@ -61,10 +66,7 @@ impl Keychain {
     pub fn new(entries: Vec<KeychainEntry>) -> Self {
         let mut hash = Sha256::new();
         for entry in &entries {
-            for part in entry.identity() {
-                hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-                hash.update(part.as_bytes());
-            }
+            entry.hash_into(&mut hash);
         }
         let id = if entries.is_empty() {
             KeychainId::default()
@@ -86,21 +88,52 @@ impl Keychain {
 
     /// The entries that apply to `repository`: the most specific pattern first, otherwise in order.
     pub fn for_repository(&self, repository: &Repository) -> Vec<&KeychainEntry> {
-        let mut found: Vec<(usize, &KeychainEntry)> = self
-            .entries
-            .iter()
-            .filter_map(|entry| {
-                matching::specificity(&entry.pattern, repository).map(|s| (s, entry))
-            })
-            .collect();
-        found.sort_by_key(|(specificity, _)| std::cmp::Reverse(*specificity));
-        found.into_iter().map(|(_, entry)| entry).collect()
+        most_specific_first(&self.entries, |entry| {
+            matching::specificity(&entry.pattern, repository)
+        })
     }
+}
+
+/// Of entries that are all for the registry of `repository`, those that apply to its path, the most specific first.
+pub fn for_path<'a>(
+    entries: &'a [KeychainEntry],
+    repository: &Repository,
+) -> Vec<&'a KeychainEntry> {
+    most_specific_first(entries, |entry| {
+        matching::path_specificity(&entry.pattern, repository)
+    })
+}
+
+fn most_specific_first(
+    entries: &[KeychainEntry],
+    specificity: impl Fn(&KeychainEntry) -> Option<usize>,
+) -> Vec<&KeychainEntry> {
+    let applying = entries
+        .iter()
+        .filter_map(|entry| specificity(entry).map(|s| (s, entry)));
+    let mut found: Vec<(usize, &KeychainEntry)> = applying.collect();
+    found.sort_by_key(|(specificity, _)| std::cmp::Reverse(*specificity));
+    found.into_iter().map(|(_, entry)| entry).collect()
 }
 
 // === impl KeychainEntry ===
 
 impl KeychainEntry {
+    /// The identity of its credential and of where that may go.
+    pub fn id(&self) -> CredentialId {
+        let mut hash = Sha256::new();
+        self.hash_into(&mut hash);
+        CredentialId(hash.finalize().into())
+    }
+
+    /// Each part goes in with its length, so that no two entries look alike.
+    fn hash_into(&self, hash: &mut Sha256) {
+        for part in self.identity() {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+    }
+
     fn identity(&self) -> [&str; 4] {
         match &self.credential {
             Credential::Basic { username, password } => {
@@ -126,14 +159,22 @@ impl fmt::Debug for Credential {
     }
 }
 
-// === impl KeychainId ===
+// === impl KeychainId, CredentialId ===
 
 impl fmt::Debug for KeychainId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [first, second, third, fourth, ..] = self.0;
-        write!(
-            f,
-            "KeychainId({first:02x}{second:02x}{third:02x}{fourth:02x}…)"
-        )
+        abbreviated("KeychainId", self.0, f)
     }
+}
+
+impl fmt::Debug for CredentialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        abbreviated("CredentialId", self.0, f)
+    }
+}
+
+/// Its beginning, which is enough to tell two apart in a log.
+fn abbreviated(name: &str, id: [u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let [first, second, third, fourth, ..] = id;
+    write!(f, "{name}({first:02x}{second:02x}{third:02x}{fourth:02x}…)")
 }

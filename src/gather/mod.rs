@@ -102,6 +102,16 @@ impl Gatherer {
         }
     }
 
+    /// The same, which looks everywhere in the order of [`search`]'s table, whatever was found before: what it asks depends on the
+    /// answers alone. So a recording of one run holds everything that the next one asks.
+    #[must_use]
+    pub fn in_fixed_order(self) -> Self {
+        Self {
+            places: Places::none(),
+            ..self
+        }
+    }
+
     /// The digest that a reference's tag names now; `None` when the registry does not know the tag.
     pub async fn resolve(
         &self,

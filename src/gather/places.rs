@@ -10,19 +10,26 @@ use crate::image::Repository;
 const REPOSITORIES: u64 = 20_000;
 
 /// The stage that last satisfied an authority, by repository and by what it wanted.
-pub(super) struct Places(Cache<(Repository, bool), Stage>);
+pub(super) struct Places(Option<Cache<(Repository, bool), Stage>>);
 
 impl Places {
     pub(super) fn new() -> Self {
-        Self(Cache::new(REPOSITORIES))
+        Self(Some(Cache::new(REPOSITORIES)))
+    }
+
+    /// Nothing is remembered.
+    pub(super) fn none() -> Self {
+        Self(None)
     }
 
     pub(super) fn known(&self, sought: Sought<'_>) -> Option<Stage> {
-        self.0.get(&key(sought))
+        self.0.as_ref()?.get(&key(sought))
     }
 
     pub(super) fn remember(&self, sought: Sought<'_>, stage: Stage) {
-        self.0.insert(key(sought), stage);
+        if let Some(places) = &self.0 {
+            places.insert(key(sought), stage);
+        }
     }
 }
 

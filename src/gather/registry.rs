@@ -62,6 +62,9 @@ pub struct Access {
     pub keychain: Arc<Keychain>,
     /// When the answer is of no use any more. Retries end before it.
     pub deadline: Instant,
+    /// Whether it is asked for a rehearsal (`kubectl --dry-run=server`), which may leave nothing behind that a later answer depends
+    /// on: an absence is not remembered.
+    pub dry_run: bool,
 }
 
 /// How a manifest is asked for.
@@ -93,9 +96,14 @@ pub struct ReferrersPage {
     pub from: Option<PageToken>,
 }
 
-/// Where a list goes on: the query of its next page, as the registry wrote it. It never names another host or path.
+/// Where a list goes on. It never names another path than that of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageToken(pub String);
+pub struct PageToken {
+    /// The query of the next page, as the registry wrote it.
+    pub query: String,
+    /// The repository whose list it is: that of the image, or the one of a mirror that answered in its place.
+    pub listed_by: Repository,
+}
 
 /// A page of a list of referrers, as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -133,6 +133,7 @@ mod tests {
         let access = Access {
             keychain: Arc::new(Keychain::default()),
             deadline: Instant::now() + Duration::from_secs(10),
+            dry_run: false,
         };
         let ask = || tags.digest(&repository, &tag, &access);
 

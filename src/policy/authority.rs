@@ -1,5 +1,6 @@
 //! Authorities: who may vouch, for what, and where their evidence is kept.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::image::Repository;
@@ -23,6 +24,15 @@ pub enum AuthorityKind {
     Static(StaticAction),
     /// Somebody it trusts must have signed.
     Signed(SignedBy),
+    /// Somebody must have signed, and whom to trust is not known: the root that says so is not there.
+    Rootless {
+        /// Whether it names identities; else a key.
+        keyless: bool,
+        /// What must be signed.
+        wanted: Wanted,
+        /// What is missing, in words.
+        detail: String,
+    },
 }
 
 /// What a static authority does.
@@ -57,6 +67,39 @@ pub struct Place {
     pub repository: Option<Repository>,
     /// A prefix of the tags, usually empty.
     pub tag_prefix: String,
+    /// The pull secrets to read it with, in the order in which they are tried. Where there are some, they take the place of the
+    /// workload's.
+    pub pull_secrets: Vec<PullSecret>,
+}
+
+/// Credentials of a policy: a Secret of our own namespace, as it stands there.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PullSecret {
+    /// Its name.
+    pub name: String,
+    /// Which of the two forms that a pull secret has.
+    pub form: PullSecretForm,
+    /// Its JSON, not read yet.
+    pub json: Arc<[u8]>,
+}
+
+/// The two types of pull secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PullSecretForm {
+    /// `kubernetes.io/dockerconfigjson`.
+    DockerConfigJson,
+    /// `kubernetes.io/dockercfg`, which is older.
+    DockerCfg,
+}
+
+/// Without what is secret.
+impl fmt::Debug for PullSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PullSecret")
+            .field("name", &self.name)
+            .field("form", &self.form)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What an authority must have signed.

@@ -8,9 +8,11 @@ use super::authority::{
 use super::key_source;
 use super::problem::Problem;
 use super::program::{self, WholeProgram};
+use super::pull_secret;
 use super::referents::Referents;
 use super::select::{self, ObjectFacts, Selector};
 use super::shape;
+use super::trust;
 use crate::api;
 use crate::image::{ImageGlob, Repository};
 use crate::statement::PredicateType;
@@ -82,6 +84,16 @@ impl CompiledPolicy {
         self.body.is_err()
             || self.selectors.is_empty()
             || object.is_some_and(|object| self.selectors.iter().any(|s| s.selects(object)))
+    }
+
+    /// Whether its outcome can depend on which bytes an image is. One of static authorities alone says the same about all; of one
+    /// that does not compile nobody knows.
+    pub fn looks_at_evidence(&self) -> bool {
+        let is_static = |a: &Authority| matches!(a.kind, AuthorityKind::Static(_));
+        match &self.body {
+            Ok(policy) => policy.program.is_some() || !policy.authorities.iter().all(is_static),
+            Err(_) => true,
+        }
     }
 }
 
@@ -206,62 +218,52 @@ fn authority_kind(
     referents: &Referents,
     problems: &mut Vec<Problem>,
 ) -> Option<AuthorityKind> {
-    if let Some(key) = &authority.key {
-        return signed_by_key(authority, key, path, referents, problems).map(AuthorityKind::Signed);
-    }
-    match &authority.static_ {
-        Some(fixed) if fixed.action == "pass" => Some(AuthorityKind::Static(StaticAction::Pass)),
-        Some(fixed) => Some(AuthorityKind::Static(StaticAction::Fail {
+    match (&authority.static_, &authority.key, &authority.keyless) {
+        (Some(fixed), _, _) if fixed.action == "pass" => {
+            Some(AuthorityKind::Static(StaticAction::Pass))
+        }
+        (Some(fixed), _, _) => Some(AuthorityKind::Static(StaticAction::Fail {
             message: fixed.message.clone(),
         })),
-        None => {
-            problems.push(Problem::not_supported(
-                format!("{path}.keyless"),
-                "a keyless identity",
-            ));
-            None
+        (None, Some(key), _) => {
+            let key = public_key(key, &format!("{path}.key"), referents, problems);
+            let requirement = key.map(|key| trust::of_key(authority, key, referents));
+            signed(authority, requirement, path, referents, problems)
         }
+        (None, None, Some(keyless)) => {
+            let at = format!("{path}.keyless");
+            let requirement = trust::of_identities(authority, keyless, referents, &at, problems);
+            signed(authority, requirement, path, referents, problems)
+        }
+        // A well-formed authority is of one kind.
+        (None, None, None) => None,
     }
 }
 
-fn signed_by_key(
+/// An authority that recognises signatures, where there is no problem with what it asks of them, nor with the rest of it.
+fn signed(
     authority: &api::Authority,
-    key: &api::KeyRef,
+    requirement: Option<Result<Requirement, trust::Missing>>,
     path: &str,
     referents: &Referents,
     problems: &mut Vec<Problem>,
-) -> Option<SignedBy> {
-    not_yet(authority, path, problems);
-    let place = place(&authority.sources, path, problems);
+) -> Option<AuthorityKind> {
+    let place = place(&authority.sources, path, referents, problems);
     let wanted = wanted(&authority.attestations, path, referents, problems);
-    let key = public_key(key, &format!("{path}.key"), referents, problems);
-    Some(SignedBy {
-        requirement: Requirement::Key(key?),
-        place: place?,
-        bundles_only: authority.signature_format == "bundle",
-        wanted: wanted?,
+    let (requirement, place, wanted) = (requirement?, place?, wanted?);
+    Some(match requirement {
+        Ok(requirement) => AuthorityKind::Signed(SignedBy {
+            requirement,
+            place,
+            bundles_only: authority.signature_format == "bundle",
+            wanted,
+        }),
+        Err(trust::Missing(detail)) => AuthorityKind::Rootless {
+            keyless: authority.keyless.is_some(),
+            wanted,
+            detail,
+        },
     })
-}
-
-/// Fields that ask for more than this version can prove.
-fn not_yet(authority: &api::Authority, path: &str, problems: &mut Vec<Problem>) {
-    // `ctlog: {}` asks for nothing of a key authority; a URL or a TrustRoot asks for a log entry.
-    if authority
-        .ctlog
-        .as_ref()
-        .is_some_and(|log| log.url.is_some() || !log.trust_root_ref.is_empty())
-    {
-        problems.push(Problem::not_supported(
-            format!("{path}.ctlog"),
-            "an entry in a transparency log",
-        ));
-    }
-    if authority.rfc3161_timestamp.is_some() {
-        problems.push(Problem::not_supported(
-            format!("{path}.rfc3161timestamp"),
-            "a timestamp",
-        ));
-    }
 }
 
 /// The key that is referred to, with the hash that the policy names for it. A key in `data` is well-formed, so what is wrong with it is
@@ -306,32 +308,35 @@ fn public_key(
     None
 }
 
-fn place(sources: &[api::Source], path: &str, problems: &mut Vec<Problem>) -> Option<Place> {
+fn place(
+    sources: &[api::Source],
+    path: &str,
+    referents: &Referents,
+    problems: &mut Vec<Problem>,
+) -> Option<Place> {
     let Some(source) = sources.first() else {
         return Some(Place::default());
     };
-    if !source.signature_pull_secrets.is_empty() {
-        problems.push(Problem::not_supported(
-            format!("{path}.source[0].signaturePullSecrets"),
-            "with other pull secrets, a signature",
-        ));
-    }
+    let path = format!("{path}.source[0]");
+    let pull_secrets = pull_secret::of_source(source, &path, referents, problems);
     let tag_prefix = source.tag_prefix.clone().unwrap_or_default();
     if source.oci.is_empty() {
         return Some(Place {
             repository: None,
             tag_prefix,
+            pull_secrets,
         });
     }
     match Repository::parse(&source.oci) {
         Ok(repository) => Some(Place {
             repository: Some(repository),
             tag_prefix,
+            pull_secrets,
         }),
         Err(error) => {
             problems.push(Problem::invalid(
                 &source.oci,
-                format!("{path}.source[0].oci"),
+                format!("{path}.oci"),
                 error.to_string(),
             ));
             None

@@ -12,13 +12,16 @@ mod compile;
 mod key_source;
 mod problem;
 mod program;
+mod pull_secret;
 mod referents;
 mod select;
 mod set;
 mod shape;
+mod trust;
 
 pub use authority::{
-    AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted,
+    AttestationRule, Authority, AuthorityKind, Place, PullSecret, PullSecretForm, SignedBy,
+    StaticAction, Wanted,
 };
 pub use compile::{CompiledPolicy, Policy, compile};
 pub use problem::Problem;

@@ -149,7 +149,7 @@ fn from_elsewhere<'a>(
     match referents.remote_policies.get(&key) {
         None => Err(Problem::unresolved(
             field,
-            format!("{} has not been fetched", remote.url),
+            format!("{} has not been fetched", key.without_query()),
         )),
         Some(Err(why)) => Err(Problem::elsewhere(field, why.clone())),
         Some(Ok(text)) => {
@@ -172,6 +172,11 @@ impl RemotePolicy {
             url: remote.url.clone(),
             sha256: remote.sha256sum.trim().to_ascii_lowercase(),
         }
+    }
+
+    /// The URL as it may be shown: a query may hold a secret.
+    pub fn without_query(&self) -> &str {
+        self.url.split(['?', '#']).next().unwrap_or_default()
     }
 
     /// Whether `text` is what was pinned; otherwise what is wrong, in policy-controller's words.

@@ -15,6 +15,7 @@ pub struct PolicySet {
     globs: GlobSet,
     /// For each glob of `globs`, the policy it belongs to.
     owners: Vec<usize>,
+    names_digests: bool,
 }
 
 /// A policy that speaks about an image.
@@ -42,17 +43,24 @@ impl PolicySet {
                 owners.push(index);
             }
         }
+        let names_digests = globs.iter().any(names_a_digest);
         let globs = GlobSet::new(&globs)?;
         Ok(Self {
             policies: policies.into_iter().map(Arc::new).collect(),
             globs,
             owners,
+            names_digests,
         })
     }
 
     /// Every policy, sorted by name.
     pub fn policies(&self) -> &[Arc<CompiledPolicy>] {
         &self.policies
+    }
+
+    /// Whether a glob names a particular digest. Such a policy may speak about a tag, and only its digest shows it.
+    pub fn names_digests(&self) -> bool {
+        self.names_digests
     }
 
     /// The registries in which policies keep evidence apart from the image.
@@ -68,7 +76,7 @@ impl PolicySet {
             AuthorityKind::Signed(signed) => {
                 signed.place.repository.as_ref().map(Repository::registry)
             }
-            AuthorityKind::Static(_) => None,
+            AuthorityKind::Static(_) | AuthorityKind::Rootless { .. } => None,
         })
     }
 
@@ -98,6 +106,12 @@ impl PolicySet {
             })
             .collect()
     }
+}
+
+/// Whether a part of a digest stands in the glob, and not stars alone.
+fn names_a_digest(glob: &ImageGlob) -> bool {
+    let digest = glob.as_str().split_once('@').map(|(_, digest)| digest);
+    digest.is_some_and(|digest| !matches!(digest.trim_matches('*'), "" | "sha256:"))
 }
 
 /// Whether a match of this policy can turn a denial into an admission without any proof.

@@ -59,28 +59,38 @@ fn an_authority_is_of_exactly_one_kind() {
     );
 }
 
+/// Nobody knows whom to trust then, and nobody is trusted. The other authorities of the policy are asked all the same.
 #[test]
-fn what_this_version_cannot_verify_is_a_problem_and_never_passed_over() {
-    for (field, value) in [
-        ("ctlog", json!({"url": "https://rekor.sigstore.dev"})),
-        ("ctlog", json!({"trustRootRef": "x"})),
-        ("rfc3161timestamp", json!({"trustRootRef": "x"})),
+fn an_authority_whose_root_is_not_there_says_which_one() {
+    let identities = json!([{"issuer": "i", "subject": "s"}]);
+    let keyless = |root: &str| {
+        json!({"images": [{"glob": "**"}], "authorities": [
+            {"keyless": {"identities": identities, "trustRootRef": root}},
+        ]})
+    };
+    for (spec, missing) in [
+        (
+            by_key(json!({"ctlog": {"url": "https://rekor.sigstore.dev"}})),
+            "there is no default trusted root",
+        ),
+        (
+            by_key(json!({"ctlog": {"trustRootRef": "x"}})),
+            "trustRootRef x not found",
+        ),
+        (
+            by_key(json!({"rfc3161timestamp": {"trustRootRef": "x"}})),
+            "trustRootRef x not found",
+        ),
+        (keyless("x"), "trustRootRef x not found"),
+        (keyless(""), "there is no default trusted root"),
     ] {
-        let found = problems(&by_key(json!({field: value})));
+        let body = compiled("p", &spec).body.expect("a policy");
         assert!(
-            found
-                .iter()
-                .any(|p| p.contains("not supported yet") && p.contains(field)),
-            "{field}: {found:?}"
+            matches!(&body.authorities[0].kind, AuthorityKind::Rootless { detail, .. } if detail == missing),
+            "{:?}",
+            body.authorities
         );
     }
-    let identities = json!([{"issuer": "i", "subject": "s"}]);
-    let keyless = json!({"images": [{"glob": "**"}], "authorities": [{"keyless": {"identities": identities}}]});
-    assert!(
-        problems(&keyless)
-            .iter()
-            .any(|p| p.contains("not supported yet by this version: spec.authorities[0].keyless"))
-    );
 }
 
 #[test]
@@ -149,4 +159,55 @@ fn a_tag_match_that_could_admit_must_be_confirmed_and_one_that_demands_proof_nee
         confirmation(json!({"key": {"data": KEY}}), "enforce"),
         [false]
     );
+}
+
+/// A policy whose source names this Secret, against these Secrets of our namespace.
+fn with_pull_secret(secrets: &[(&str, &str)]) -> Result<Policy, Vec<Problem>> {
+    let held = secrets
+        .iter()
+        .map(|(key, json)| ((*key).to_owned(), json.as_bytes().to_vec()));
+    let referents = Referents {
+        secrets: [("regcred".to_owned(), held.collect())].into(),
+        ..Referents::default()
+    };
+    let spec = by_key(
+        json!({"source": [{"oci": "ghcr.io/a/b", "signaturePullSecrets": [{"name": "regcred"}]}]}),
+    );
+    let document = json!({
+        "apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "p"}, "spec": spec,
+    });
+    let policy = api::decode_cluster_image_policy(document).expect("a well-formed policy");
+    assert!(
+        compile(&policy, &Referents::default()).body.is_err(),
+        "a Secret that is not there is a problem"
+    );
+    compile(&policy, &referents).body
+}
+
+#[test]
+fn a_source_carries_the_pull_secrets_that_it_names_in_either_form() {
+    for (key, form) in [
+        (".dockerconfigjson", PullSecretForm::DockerConfigJson),
+        (".dockercfg", PullSecretForm::DockerCfg),
+    ] {
+        let policy = with_pull_secret(&[(key, "{}")]).expect("it compiles");
+        let AuthorityKind::Signed(signed) = &policy.authorities[0].kind else {
+            panic!("a key authority")
+        };
+        let found = &signed.place.pull_secrets;
+        assert_eq!((found.len(), found[0].form), (1, form));
+    }
+}
+
+#[test]
+fn a_secret_that_is_no_pull_secret_is_a_problem_and_its_content_is_not_shown() {
+    for held in [("password", "hunter2"), (".dockerconfigjson", "hunter2")] {
+        let problems = with_pull_secret(&[held]).expect_err("a problem");
+        let text = problems[0].to_string();
+        assert!(
+            text.contains("spec.authorities[0].source[0].signaturePullSecrets[0].name"),
+            "{text}"
+        );
+        assert!(!text.contains("hunter2"), "{text}");
+    }
 }

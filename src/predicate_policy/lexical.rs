@@ -64,6 +64,29 @@ pub(super) fn bound_source(source: &str) -> Result<(), CompileError> {
     Ok(())
 }
 
+/// Whether a policy has this word, outside of strings and comments.
+pub(super) fn has_word(source: &str, word: &str) -> bool {
+    let mut rest = source.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        rest = match first {
+            b'#' => skip_while(after, |byte| byte != b'\n'),
+            b'"' => skip_string(after),
+            b'`' => skip_while(after, |byte| byte != b'`')
+                .get(1..)
+                .unwrap_or(&[]),
+            byte if is_word(byte) => {
+                let after = skip_while(after, is_word);
+                if rest.strip_suffix(after) == Some(word.as_bytes()) {
+                    return true;
+                }
+                after
+            }
+            _ => after,
+        };
+    }
+    false
+}
+
 /// Bytes of memory that a JSON text needs once it is read, estimated from above; `None` when it
 /// holds a number that is too long to be read.
 pub(super) fn json_memory(text: &str) -> Option<usize> {

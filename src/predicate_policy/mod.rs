@@ -125,12 +125,9 @@ impl Program {
             let prefix = meter::GUARD_PREFIX;
             return Err(CompileError::ReservedName { prefix });
         }
-        let (dialect, module) = match read_v0(source) {
-            Ok(module) => (Dialect::V0, module),
-            Err(v0) => match parse(source, Dialect::V1) {
-                Ok(engine) => (Dialect::V1, syntax_of(&engine)?),
-                Err(v1) => return Err(CompileError::Parse { v0, v1 }),
-            },
+        let (dialect, module) = match read_v1_alone(source) {
+            Some(module) => (Dialect::V1, module),
+            None => read(source)?,
         };
         let builtins_used = calls::check(&module, source)?;
         heads::check(&module)?;
@@ -240,6 +237,31 @@ fn parse(source: &str, dialect: Dialect) -> Result<Engine, String> {
     match engine.add_policy("policy.rego".to_owned(), source.to_owned()) {
         Ok(_) => Ok(engine),
         Err(error) => Err(error.to_string().trim().to_owned()),
+    }
+}
+
+/// Reads a policy that can only be v1: it has `if` where that is a keyword, and does not import it.
+///
+/// It would be found out by reading it as v0 first, too. But then the engine writes to standard error, past our logs, that it takes
+/// the word for a name.
+fn read_v1_alone(source: &str) -> Option<syntax::Module> {
+    let imports = source.contains("rego.v1") || source.contains("future.keywords");
+    if imports || !lexical::has_word(source, "if") {
+        return None;
+    }
+    let engine = parse(source, Dialect::V1).ok()?;
+    syntax_of(&engine).ok()
+}
+
+/// Reads a policy as v0, and as v1 only where that fails.
+fn read(source: &str) -> Result<(Dialect, syntax::Module), CompileError> {
+    let v0 = match read_v0(source) {
+        Ok(module) => return Ok((Dialect::V0, module)),
+        Err(v0) => v0,
+    };
+    match parse(source, Dialect::V1) {
+        Ok(engine) => Ok((Dialect::V1, syntax_of(&engine)?)),
+        Err(v1) => Err(CompileError::Parse { v0, v1 }),
     }
 }
 

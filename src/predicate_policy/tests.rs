@@ -109,6 +109,14 @@ fn reads_v0_first_and_v1_only_when_needed() {
             Dialect::V0,
         ),
         ("package sigstore\nisCompliant if { true }", Dialect::V1),
+        (
+            "package sigstore\n# if\nisCompliant { \"if\" == `if` }",
+            Dialect::V0,
+        ),
+        (
+            "package sigstore\nisCompliant { if := 1; if == 1 }",
+            Dialect::V0,
+        ),
     ] {
         let program = compile(source);
         assert_eq!(program.dialect(), dialect, "{source}");

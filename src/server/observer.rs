@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::server::Answer;
+use crate::server::{Answer, Mutation};
 use crate::workload::Operation;
 
 /// Counts what the webhook does. Called on the request path: must not block.
 pub trait Observer: Send + Sync + 'static {
     /// A review was answered, `took` after its head arrived. `operation` is `None` where the review was not read (overloaded).
     fn answered(&self, operation: Option<Operation>, answer: &Answer, took: Duration);
+
+    /// The same for a review of `/mutate`.
+    fn mutated(&self, operation: Option<Operation>, mutation: &Mutation, took: Duration);
 
     /// A call was refused before it was a review.
     fn refused(&self, status: StatusCode);

@@ -55,7 +55,7 @@ async fn check(
     };
     let request = review::decode(&bytes, door.depth)?;
     drop(bytes);
-    let (uid, span) = (request.uid.clone(), span(&request));
+    let (uid, span) = (request.uid.clone(), span("validate-policy", &request));
     let validate = std::sync::Arc::clone(&door.validate_policy);
     let checking = spawn_blocking(move || {
         let answer = validate.validate_policy(&request);

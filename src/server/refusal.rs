@@ -16,7 +16,7 @@ const TEXT_BYTES: usize = 1_024;
 pub(super) enum Refusal {
     /// No route has this path.
     #[error(
-        "there is nothing at {path:?}: AdmissionReviews go to POST /validate and POST /validate-policy"
+        "there is nothing at {path:?}: AdmissionReviews go to POST /validate, POST /mutate and POST /validate-policy"
     )]
     UnknownPath {
         /// The path that was asked for.

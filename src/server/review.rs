@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::limits::json::{self, JsonError};
-use crate::server::{Answer, AnswerCause, PolicyAnswer};
+use crate::server::{Answer, AnswerCause, Mutation, PolicyAnswer};
 use crate::workload::{Operation, Request};
 
 /// The only version that is read and written.
@@ -108,6 +110,16 @@ struct WireResponse<'a> {
     warnings: &'a [String],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     audit_annotations: &'a BTreeMap<String, String>,
+    #[serde(flatten)]
+    patch: Option<WirePatch>,
+}
+
+/// A JSON Patch, in base64.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WirePatch {
+    patch: String,
+    patch_type: &'static str,
 }
 
 #[derive(Serialize)]
@@ -154,7 +166,7 @@ pub(super) fn decode(body: &[u8], depth: usize) -> Result<Request, ReviewError> 
     wire.try_into()
 }
 
-/// The answer to the review with this uid. There is no other place that writes one about images.
+/// The answer to the review with this uid. There is no other place that writes one about images, but the next function.
 pub(super) fn encode(uid: &str, answer: &Answer) -> Result<Vec<u8>, serde_json::Error> {
     let status = (!answer.allowed).then(|| WireStatus {
         status: "Failure",
@@ -174,6 +186,34 @@ pub(super) fn encode(uid: &str, answer: &Answer) -> Result<Vec<u8>, serde_json::
             status,
             warnings: &answer.warnings,
             audit_annotations: &answer.audit_annotations,
+            patch: None,
+        },
+    })
+}
+
+/// The answer of `/mutate` to the review with this uid: always allowed.
+pub(super) fn encode_mutation(
+    uid: &str,
+    mutation: &Mutation,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let patch = if mutation.patch.is_empty() {
+        None
+    } else {
+        Some(WirePatch {
+            patch: BASE64_STANDARD.encode(serde_json::to_vec(&mutation.patch)?),
+            patch_type: "JSONPatch",
+        })
+    };
+    serde_json::to_vec(&WireReview {
+        api_version: API_VERSION,
+        kind: KIND,
+        response: WireResponse {
+            uid,
+            allowed: true,
+            status: None,
+            warnings: &mutation.warnings,
+            audit_annotations: &BTreeMap::new(),
+            patch,
         },
     })
 }
@@ -199,6 +239,7 @@ pub(super) fn encode_policy(
             status,
             warnings: &answer.warnings,
             audit_annotations: &BTreeMap::new(),
+            patch: None,
         },
     })
 }

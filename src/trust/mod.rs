@@ -22,7 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use sigstore_crypto::Keyring;
+use sigstore_crypto::{Keyring, SigningScheme};
 use sigstore_trust_root::TrustedRoot;
 use sigstore_types::{DerCertificate, TimeRange, TsaAuthority};
 use sigstore_verify::Verifier;
@@ -177,6 +177,13 @@ impl TrustMaterial {
     /// The keys of its transparency logs; `None` where only keys of policies are trusted.
     pub fn logs(&self) -> Option<&Keyring> {
         self.prepared.as_ref().map(|prepared| &prepared.logs)
+    }
+
+    /// The keys of its certificate transparency logs that sign so; `None` where there is none.
+    pub fn certificate_logs(&self, scheme: SigningScheme) -> Option<Keyring> {
+        let prepared = self.prepared.as_ref()?;
+        let keys = prepared.root.ctfe_keys(scheme).ok()?;
+        (!keys.is_empty()).then_some(keys)
     }
 
     /// Its timestamp authorities, each with its own chain and window.

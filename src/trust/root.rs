@@ -81,23 +81,31 @@ pub(super) fn of_certificates(pem: &str) -> Result<TrustedRoot, InvalidTrustRoot
     Ok(root)
 }
 
-/// Protocol buffers leave out of their JSON what is empty, which for addresses of a private Sigstore is often so.
 fn from_json(mut value: Value) -> Result<TrustedRoot, InvalidTrustRoot> {
-    for (list, address) in [
-        ("tlogs", "baseUrl"),
-        ("ctlogs", "baseUrl"),
-        ("certificateAuthorities", "uri"),
-    ] {
-        let entries = value.get_mut(list).and_then(Value::as_array_mut);
-        let entries = entries
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_object_mut);
-        for entry in entries {
-            entry.entry(address).or_insert_with(|| json!(""));
+    spell_out(&mut value);
+    serde_json::from_value(value).map_err(|e| InvalidTrustRoot::malformed(&e))
+}
+
+/// Members that protobuf's JSON leaves out where they are empty, and that no check looks at: addresses, and the hash of a log's tree.
+fn spell_out(root: &mut Value) {
+    let members = [
+        ("certificateAuthorities", "uri", ""),
+        ("tlogs", "baseUrl", ""),
+        ("ctlogs", "baseUrl", ""),
+        ("tlogs", "hashAlgorithm", "SHA2_256"),
+        ("ctlogs", "hashAlgorithm", "SHA2_256"),
+    ];
+    for (list, member, unsaid) in members {
+        let entries = root.get_mut(list).and_then(Value::as_array_mut);
+        for entry in entries.into_iter().flatten() {
+            if let Value::Object(entry) = entry {
+                let value = entry.entry(member).or_insert(Value::Null);
+                if value.is_null() || *value == "HASH_ALGORITHM_UNSPECIFIED" {
+                    *value = unsaid.into();
+                }
+            }
         }
     }
-    serde_json::from_value(value).map_err(|e| InvalidTrustRoot::malformed(&e))
 }
 
 fn check_counts(root: &TrustedRoot) -> Result<(), InvalidTrustRoot> {

@@ -130,3 +130,18 @@ fn each_kind_of_trust_can_come_from_a_root_of_its_own() {
     });
     assert_eq!(same.unwrap().epoch(), whole.epoch());
 }
+
+#[test]
+fn what_protobuf_leaves_out_where_it_is_empty_need_not_be_there() {
+    let trust = with(|root| {
+        for (list, member) in [
+            ("certificateAuthorities", "uri"),
+            ("tlogs", "baseUrl"),
+            ("ctlogs", "hashAlgorithm"),
+        ] {
+            root[list][0].as_object_mut().unwrap().remove(member);
+        }
+        root["tlogs"][0]["hashAlgorithm"] = json!("HASH_ALGORITHM_UNSPECIFIED");
+    });
+    assert!(trust.unwrap().has_logs());
+}

@@ -10,6 +10,7 @@
 
 mod fold;
 mod outcome;
+mod pinning;
 mod reason;
 
 pub use fold::{fold_authorities, fold_image, fold_review};
@@ -17,6 +18,7 @@ pub use outcome::{
     AuthorityKind, AuthorityVerdict, Cause, EvidenceSummary, ImageVerdict, Judgement, Mode,
     NoMatchPolicy, Outcome, PolicyVerdict, RegoResult, RejectedEvidence, ReviewVerdict,
 };
+pub use pinning::{LeftAsTag, Pin, Pinning};
 pub use reason::{Class, Reason};
 
 #[cfg(test)]

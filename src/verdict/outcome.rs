@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +38,8 @@ pub enum Mode {
 }
 
 /// What an image is answered that no policy matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum NoMatchPolicy {
     /// It is denied.
     #[default]
@@ -69,6 +71,8 @@ pub enum Judgement {
 pub enum AuthorityKind {
     /// By a key.
     Key,
+    /// By an identity in a certificate.
+    Keyless,
     /// It does not look: it passes or refuses.
     Static,
 }
@@ -107,6 +111,8 @@ pub struct EvidenceSummary {
     pub digest: Digest,
     /// The predicate type, of an attestation.
     pub predicate_type: Option<String>,
+    /// When it was made, as an authenticated source says.
+    pub time: Option<Timestamp>,
 }
 
 /// What a predicate policy answered.
@@ -288,6 +294,7 @@ impl AuthorityKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Key => "key",
+            Self::Keyless => "keyless",
             Self::Static => "static",
         }
     }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use sigstore_types::DerCertificate;
 
-use super::Rejection;
+use super::{Message, Rejection};
 use crate::evidence::bundle::IMAGE_SIGNATURE;
 use crate::evidence::simple_signing::Claim;
 use crate::evidence::{Envelope, MessageSignature, SimpleSigning};
-use crate::image::Digest;
+use crate::image::{Algorithm, Digest};
 use crate::limits::EvidenceLimits;
 use crate::statement::Statement;
 
@@ -30,7 +31,7 @@ const SHOWN_SUBJECTS: usize = 3;
 pub struct SignedImage {
     /// The annotations that the signer added.
     pub annotations: BTreeMap<String, Value>,
-    /// SHA-256 over the signature: the `id` that policies see, as in policy-controller.
+    /// SHA-256 over the signature and the signer's certificate in PEM: the `id` that policies see, as in policy-controller.
     pub id: String,
 }
 
@@ -39,6 +40,8 @@ pub struct SignedImage {
 pub struct Attestation {
     /// What it says.
     pub statement: Statement,
+    /// SHA-256 over the signer's certificate in PEM, which is nothing for a key: the `id` that policies see, as in policy-controller.
+    pub id: String,
 }
 
 /// Reads a verified payload and binds it to the image.
@@ -47,6 +50,7 @@ pub struct Attestation {
 /// does the same).
 pub(super) fn claim(
     evidence: &SimpleSigning,
+    certificate: Option<&DerCertificate>,
     image: &Digest,
     limits: &EvidenceLimits,
 ) -> Result<SignedImage, Rejection> {
@@ -65,7 +69,7 @@ pub(super) fn claim(
     }
     Ok(SignedImage {
         annotations: claim.annotations,
-        id: id(&evidence.signature),
+        id: id(&evidence.signature, certificate),
     })
 }
 
@@ -73,10 +77,11 @@ pub(super) fn claim(
 /// signer added stand beside the subject there.
 pub(super) fn signature_statement(
     envelope: &Envelope,
+    certificate: Option<&DerCertificate>,
     image: &Digest,
     limits: &EvidenceLimits,
 ) -> Result<SignedImage, Rejection> {
-    let Attestation { statement } = statement(envelope, image, limits)?;
+    let Attestation { statement, .. } = statement(envelope, certificate, image, limits)?;
     if statement.predicate_type() != IMAGE_SIGNATURE {
         return Err(Rejection::NotASignature);
     }
@@ -88,35 +93,88 @@ pub(super) fn signature_statement(
         annotations: said
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect(),
-        id: id(&envelope.signature),
+        id: id(&envelope.signature, certificate),
     })
 }
 
 /// A signature that was verified over the image's digest. What the bundle claims to have signed must be that too.
 pub(super) fn message(
     message: &MessageSignature,
+    certificate: Option<&DerCertificate>,
     image: &Digest,
 ) -> Result<SignedImage, Rejection> {
-    let claimed = message.claimed_sha256.as_deref();
-    if let Some(other) = claimed.filter(|claimed| *claimed != image.as_bytes()) {
-        return Err(Rejection::SubjectMismatch {
-            expected: image.clone(),
-            found: vec![shortened(&format!("sha256:{}", hex::encode(other)))],
-        });
-    }
+    claimed(message, Message::Digest(image))?;
     Ok(SignedImage {
         annotations: BTreeMap::new(),
-        id: id(&message.signature),
+        id: id(&message.signature, certificate),
     })
 }
 
-fn id(signature: &[u8]) -> String {
-    hex::encode(Sha256::digest(signature))
+/// What a bundle claims to have signed must be what it is judged about. A claim by another hash than the digest at hand cannot be
+/// compared; the signature was verified all the same.
+pub(super) fn claimed(message: &MessageSignature, artifact: Message<'_>) -> Result<(), Rejection> {
+    let Some(claimed) = &message.claimed else {
+        return Ok(());
+    };
+    let Ok(algorithm) = claimed.algorithm.as_rekor_str().parse::<Algorithm>() else {
+        return Ok(());
+    };
+    let expected = match artifact {
+        Message::Bytes(bytes) => Digest::of(algorithm, bytes),
+        Message::Digest(digest) if digest.algorithm() == algorithm => digest.clone(),
+        Message::Digest(_) => return Ok(()),
+    };
+    if claimed.digest.as_bytes() == expected.as_bytes() {
+        return Ok(());
+    }
+    let found = shortened(&format!("{algorithm}:{}", claimed.digest.to_hex()));
+    Err(Rejection::SubjectMismatch {
+        expected,
+        found: vec![found],
+    })
+}
+
+/// Reads a verified payload as a statement and binds it to any artifact.
+pub(super) fn about(
+    envelope: &Envelope,
+    artifact: Message<'_>,
+    limits: &EvidenceLimits,
+) -> Result<(), Rejection> {
+    match artifact {
+        Message::Digest(digest) => statement(envelope, None, digest, limits).map(|_| ()),
+        Message::Bytes(bytes) => {
+            let by = |algorithm| statement(envelope, None, &Digest::of(algorithm, bytes), limits);
+            by(Algorithm::Sha256)
+                .or_else(|rejection| by(Algorithm::Sha512).map_err(|_| rejection))
+                .map(|_| ())
+        }
+    }
+}
+
+fn id(signature: &[u8], certificate: Option<&DerCertificate>) -> String {
+    let mut hash = Sha256::new_with_prefix(signature);
+    if let Some(certificate) = certificate {
+        hash.update(pem(certificate));
+    }
+    hex::encode(hash.finalize())
+}
+
+/// As Go's `encoding/pem` writes it, which the ids of policy-controller hash: lines of 64 characters, each with a line feed.
+fn pem(certificate: &DerCertificate) -> String {
+    let base64 = certificate.to_base64();
+    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in base64.as_bytes().chunks(64) {
+        text.push_str(&String::from_utf8_lossy(line));
+        text.push('\n');
+    }
+    text.push_str("-----END CERTIFICATE-----\n");
+    text
 }
 
 /// Reads a verified payload as a statement and binds it to the image.
 pub(super) fn statement(
     envelope: &Envelope,
+    certificate: Option<&DerCertificate>,
     image: &Digest,
     limits: &EvidenceLimits,
 ) -> Result<Attestation, Rejection> {
@@ -136,7 +194,10 @@ pub(super) fn statement(
             found,
         });
     }
-    Ok(Attestation { statement })
+    Ok(Attestation {
+        statement,
+        id: id(&[], certificate),
+    })
 }
 
 /// A digest as a signer wrote it, cut to what a message needs.

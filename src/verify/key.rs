@@ -56,6 +56,15 @@ impl PublicKey {
         Self::read(pem, Some(hash))
     }
 
+    /// Reads a `SubjectPublicKeyInfo` in DER, such as that of a certificate.
+    pub(super) fn from_spki(der: &[u8]) -> Result<Self, InvalidKey> {
+        Ok(Self {
+            schemes: scheme::schemes(&Material::from_spki(der)?, None)?.into(),
+            hash: None,
+            fingerprint: KeyFingerprint::of_spki(der),
+        })
+    }
+
     fn read(pem: &str, hash: Option<HashAlgorithm>) -> Result<Self, InvalidKey> {
         let pem::Block { label, der } = pem::first_block(pem)?;
         let (key, fingerprint) = match label.as_str() {
@@ -142,6 +151,11 @@ impl KeyFingerprint {
                 detail: "not an RSAPublicKey".to_owned(),
             }),
         }
+    }
+
+    /// Whether it is that of the key in this `SubjectPublicKeyInfo`.
+    pub(super) fn is_of_spki(&self, der: &[u8]) -> bool {
+        Self::of_spki(der) == *self
     }
 
     /// The bytes.

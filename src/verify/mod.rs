@@ -29,23 +29,39 @@
 //! happens otherwise), and nothing is serialised again on the way (CVE-2026-44309).
 
 mod bind;
+mod by_key;
+mod holder;
+mod identity;
 mod key;
+mod keyless;
+mod log;
 mod rejection;
 mod requirement;
+mod signed;
 mod verified;
 
 pub use bind::{Attestation, SignedImage};
+pub use holder::{GithubWorkflow, Holder, Subject};
+pub use identity::{Expected, Identity, Pattern};
 pub use key::{HashAlgorithm, InvalidKey, KeyFingerprint, PublicKey, UnknownHash};
 pub use rejection::Rejection;
-pub use requirement::{Requirement, VerifierId};
+pub use requirement::{
+    Identities, KeyRequirement, KeyWitness, KeylessRequirement, KeylessWitness, Requirement, Sct,
+    VerifierId,
+};
+pub use signed::Message;
 pub use verified::{Signer, Verified};
 
-use crate::evidence::{Bundle, Candidate, Envelope, Evidence};
+use jiff::Timestamp;
+use sigstore_types::DerCertificate;
+
+use signed::{Signed, Unproven, Vouched};
+
+use crate::evidence::{Bundle, Candidate, DecodeError, Envelope, Evidence, Material};
 use crate::image::Digest;
 use crate::limits::EvidenceLimits;
-use crate::trust::TrustMaterial;
 
-/// Verifies a candidate as a signature of the image with this digest.
+/// Verifies a candidate as a signature of the image with this digest. It is `now` where the evidence does not say when it was made.
 ///
 /// # Errors
 /// The first check that failed, in the order given in the module's documentation.
@@ -53,38 +69,58 @@ pub fn signature(
     candidate: &Candidate,
     image: &Digest,
     requirement: &Requirement,
-    _trust: &TrustMaterial,
     limits: &EvidenceLimits,
+    now: Timestamp,
 ) -> Result<Verified<SignedImage>, Rejection> {
     // (1)
-    match &candidate.decoded {
+    let (signed, vouched) = match &candidate.decoded {
         Ok(Evidence::Signature(evidence)) => {
+            let signed = Signed::Message {
+                message: Message::Bytes(&evidence.payload),
+                claimed: None,
+                signature: &evidence.signature,
+            };
             // (2)
-            let signer = requirement.check(&evidence.payload, &evidence.signature)?;
+            let vouched = vouched(requirement, &signed, &candidate.material, now);
+            let bind = |by: Option<&DerCertificate>| bind::claim(evidence, by, image, limits);
             // (3) (4)
-            let signed = bind::claim(evidence, image, limits)?;
-            Ok(Verified::new(signed, signer, candidate))
+            bound(vouched, bind)?
         }
         Ok(Evidence::Bundle(Bundle::Statement(envelope))) => {
             // (2)
-            let signer = enveloped(envelope, requirement)?;
+            let vouched = enveloped(
+                envelope,
+                Message::Digest(image),
+                requirement,
+                &candidate.material,
+                now,
+            );
+            let bind = |by: Option<&DerCertificate>| {
+                bind::signature_statement(envelope, by, image, limits)
+            };
             // (3) (4) (5)
-            let signed = bind::signature_statement(envelope, image, limits)?;
-            Ok(Verified::new(signed, signer, candidate))
+            bound(vouched, bind)?
         }
         Ok(Evidence::Bundle(Bundle::Message(message))) => {
+            let signed = Signed::Message {
+                message: Message::Digest(image),
+                claimed: message.claimed.as_ref(),
+                signature: &message.signature,
+            };
             // (2), which is (4)
-            let signer = requirement.check_digest(image, &message.signature)?;
-            let signed = bind::message(message, image)?;
-            Ok(Verified::new(signed, signer, candidate))
+            let vouched = vouched(requirement, &signed, &candidate.material, now);
+            let bind = |by: Option<&DerCertificate>| bind::message(message, by, image);
+            bound(vouched, bind)?
         }
         // An attestation is not a signature: it vouches for a statement, not for running the image.
-        Ok(Evidence::Attestation(_)) => Err(Rejection::NotASignature),
-        Err(error) => Err(Rejection::Undecodable(error.clone())),
-    }
+        Ok(Evidence::Attestation(_)) => return Err(Rejection::NotASignature),
+        Err(error) => return Err(Rejection::Undecodable(error.clone())),
+    };
+    Ok(Verified::new(signed, vouched, candidate))
 }
 
-/// Verifies a candidate as an attestation about the image with this digest.
+/// Verifies a candidate as an attestation about the image with this digest. It is `now` where the evidence does not say when it was
+/// made.
 ///
 /// # Errors
 /// The first check that failed, in the order given in the module's documentation.
@@ -92,8 +128,8 @@ pub fn attestation(
     candidate: &Candidate,
     image: &Digest,
     requirement: &Requirement,
-    _trust: &TrustMaterial,
     limits: &EvidenceLimits,
+    now: Timestamp,
 ) -> Result<Verified<Attestation>, Rejection> {
     // (1)
     let envelope = match &candidate.decoded {
@@ -106,20 +142,94 @@ pub fn attestation(
         Err(error) => return Err(Rejection::Undecodable(error.clone())),
     };
     // (2) (3)
-    let signer = enveloped(envelope, requirement)?;
+    let vouched = enveloped(
+        envelope,
+        Message::Digest(image),
+        requirement,
+        &candidate.material,
+        now,
+    );
     // (4) (5)
-    let attestation = bind::statement(envelope, image, limits)?;
-    Ok(Verified::new(attestation, signer, candidate))
+    let bind = |by: Option<&DerCertificate>| bind::statement(envelope, by, image, limits);
+    let (attestation, vouched) = bound(vouched, bind)?;
+    Ok(Verified::new(attestation, vouched, candidate))
+}
+
+/// Verifies a candidate as something that was signed over `artifact`, or as a statement about it.
+///
+/// # Errors
+/// The first check that failed: as for an image, where the artifact stands in for the image's manifest.
+pub fn artifact(
+    candidate: &Candidate,
+    artifact: Message<'_>,
+    requirement: &Requirement,
+    limits: &EvidenceLimits,
+    now: Timestamp,
+) -> Result<Verified<()>, Rejection> {
+    let material = &candidate.material;
+    let (bound, vouched) = match &candidate.decoded {
+        Ok(Evidence::Bundle(Bundle::Message(message))) => {
+            let signed = Signed::Message {
+                message: artifact,
+                claimed: message.claimed.as_ref(),
+                signature: &message.signature,
+            };
+            let vouched = vouched(requirement, &signed, material, now);
+            bound(vouched, |_| bind::claimed(message, artifact))?
+        }
+        Ok(Evidence::Attestation(envelope) | Evidence::Bundle(Bundle::Statement(envelope))) => {
+            let vouched = enveloped(envelope, artifact, requirement, material, now);
+            bound(vouched, |_| bind::about(envelope, artifact, limits))?
+        }
+        Ok(Evidence::Signature(_)) => return Err(Rejection::NotAnAttestation),
+        Err(error) => return Err(Rejection::Undecodable(error.clone())),
+    };
+    Ok(Verified::new(bound, vouched, candidate))
 }
 
 /// Who signed an envelope that carries a statement.
-fn enveloped(envelope: &Envelope, requirement: &Requirement) -> Result<Signer, Rejection> {
+fn enveloped(
+    envelope: &Envelope,
+    about: Message<'_>,
+    requirement: &Requirement,
+    material: &Result<Material, DecodeError>,
+    now: Timestamp,
+) -> Result<Vouched, Unproven> {
     if envelope.payload_type != bind::IN_TOTO_PAYLOAD {
-        return Err(Rejection::PayloadType {
-            found: envelope.payload_type.chars().take(64).collect(),
-        });
+        let found = envelope.payload_type.chars().take(64).collect();
+        return Err(Rejection::PayloadType { found }.into());
     }
-    requirement.check(&envelope.signed_bytes(), &envelope.signature)
+    let signed = Signed::Envelope { envelope, about };
+    vouched(requirement, &signed, material, now)
+}
+
+/// Who signed, as the requirement asks.
+fn vouched(
+    requirement: &Requirement,
+    signed: &Signed<'_>,
+    material: &Result<Material, DecodeError>,
+    now: Timestamp,
+) -> Result<Vouched, Unproven> {
+    match requirement {
+        Requirement::Key(requirement) => by_key::vouched(requirement, signed, material, now),
+        Requirement::Keyless(requirement) => {
+            let material = material
+                .as_ref()
+                .map_err(|e| Rejection::Undecodable(e.clone()))?;
+            keyless::vouched(requirement, signed, material, now)
+        }
+    }
+}
+
+/// Binds what was signed, once it is known by whom.
+fn bound<T>(
+    vouched: Result<Vouched, Unproven>,
+    bind: impl Fn(Option<&DerCertificate>) -> Result<T, Rejection>,
+) -> Result<(T, Vouched), Rejection> {
+    match vouched {
+        Ok(vouched) => bind(vouched.certificate.as_ref()).map(|bound| (bound, vouched)),
+        Err(unproven) => Err(unproven.rejection(|| bind(None))),
+    }
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ impl Signer {
             "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
             lines.join("\n")
         );
-        Requirement::Key(PublicKey::from_pem(&pem).expect("our own key"))
+        Requirement::key(PublicKey::from_pem(&pem).expect("our own key"))
     }
 
     fn sign(&self, message: &[u8]) -> Vec<u8> {
@@ -57,6 +57,7 @@ impl Signer {
             payload_type: payload_type.to_owned(),
             payload: Bytes::copy_from_slice(payload.as_bytes()),
             signature: Vec::new(),
+            document: Bytes::new(),
         };
         envelope.signature = self.sign(&envelope.signed_bytes());
         candidate(Format::AttestationTag, Evidence::Attestation(envelope))
@@ -68,6 +69,7 @@ fn candidate(format: Format, evidence: Evidence) -> Candidate {
         format,
         digest: Digest::sha256_of(b"layer"),
         decoded: Ok(evidence),
+        material: Ok(Material::none()),
     }
 }
 
@@ -100,8 +102,8 @@ fn check_signature(
         candidate,
         &image(),
         requirement,
-        &TrustMaterial::keys_only(),
         &Limits::default().evidence,
+        Timestamp::UNIX_EPOCH,
     )
 }
 
@@ -113,8 +115,8 @@ fn check_attestation(
         candidate,
         &image(),
         requirement,
-        &TrustMaterial::keys_only(),
         &Limits::default().evidence,
+        Timestamp::UNIX_EPOCH,
     )
 }
 
@@ -299,6 +301,7 @@ fn what_could_not_be_decoded_is_rejected_as_such() {
         format: Format::SignatureTag,
         digest: image(),
         decoded: Err(error.clone()),
+        material: Ok(Material::none()),
     };
     assert_eq!(
         check_signature(&broken, &Signer::new().requirement()),

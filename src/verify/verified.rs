@@ -1,6 +1,9 @@
 //! The proof-carrying value.
 
-use super::KeyFingerprint;
+use jiff::Timestamp;
+
+use super::signed::{Lasting, Vouched};
+use super::{Holder, KeyFingerprint};
 use crate::evidence::{Candidate, Format};
 use crate::image::Digest;
 
@@ -14,6 +17,8 @@ use crate::image::Digest;
 pub struct Verified<T> {
     value: T,
     signer: Signer,
+    time: Option<Timestamp>,
+    lasting: Lasting,
     format: Format,
     evidence: Digest,
 }
@@ -23,14 +28,18 @@ pub struct Verified<T> {
 pub enum Signer {
     /// The holder of the private half of this key.
     Key(KeyFingerprint),
+    /// The holder of a certificate, whom the policy names.
+    Identity(Holder),
 }
 
 impl<T> Verified<T> {
     /// Called at the end of a procedure of `verify`, after its last check.
-    pub(super) fn new(value: T, signer: Signer, candidate: &Candidate) -> Self {
+    pub(super) fn new(value: T, vouched: Vouched, candidate: &Candidate) -> Self {
         Self {
             value,
-            signer,
+            signer: vouched.signer,
+            time: vouched.time,
+            lasting: vouched.lasting,
             format: candidate.format,
             evidence: candidate.digest.clone(),
         }
@@ -44,6 +53,17 @@ impl<T> Verified<T> {
     /// Who vouched for it.
     pub fn signer(&self) -> &Signer {
         &self.signer
+    }
+
+    /// When, as the earliest authenticated source says; `None` where none was asked.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.time
+    }
+
+    /// Whether it stays proven as long as what is trusted stays the same. Else it rests on a certificate that is valid at this moment, and
+    /// must not be remembered.
+    pub fn lasts(&self) -> bool {
+        self.lasting == Lasting::Always
     }
 
     /// How the evidence was found.

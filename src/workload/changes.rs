@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::images::{ImageUse, MalformedWorkload, images};
 use super::kinds::Kind;
+use super::pattern::Pattern;
 
 /// What an UPDATE means for the images of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,38 +52,44 @@ pub fn what_changed(
     })
 }
 
+/// Each number of replicas that there is now, compared with the one in its place before; 1 where none is written.
 fn replicas_rose(kind: &Kind, new: &Value, old: &Value) -> bool {
-    let replicas = |object: &Value| {
-        object
-            .pointer("/spec/replicas")
-            .and_then(Value::as_i64)
-            .unwrap_or(1)
-    };
-    kind.has_replicas && replicas(new) > replicas(old)
-}
-
-/// Whether the Pod template of a workload changed. A Pod is its own template, and only its images can be changed.
-fn template_changed(kind: &Kind, new: &Value, old: &Value) -> bool {
-    let Some((_, to_template)) = kind
-        .pod_spec
-        .split_last()
-        .filter(|(_, rest)| !rest.is_empty())
-    else {
+    let Some(pattern) = &kind.replicas else {
         return false;
     };
-    let template = |object: &Value| {
-        to_template
+    let replicas = |object: &Value| -> Vec<i64> {
+        let found = pattern.find(object).unwrap_or_default();
+        found
             .iter()
-            .try_fold(object, |value, key| value.get(key))
-            .cloned()
+            .map(|(_, value)| value.as_i64().unwrap_or(1))
+            .collect()
     };
-    template(new) != template(old)
+    let (now, before) = (replicas(new), replicas(old));
+    let longest = now.len().max(before.len()).max(1);
+    let at = |list: &[i64], index: usize| list.get(index).copied().unwrap_or(1);
+    (0..longest).any(|index| at(&now, index) > at(&before, index))
+}
+
+/// Whether a Pod template of a workload changed. A Pod is its own template, and only its images can be changed.
+fn template_changed(kind: &Kind, new: &Value, old: &Value) -> bool {
+    let templates = kind.pod_specs.iter().filter_map(Pattern::template);
+    templates.into_iter().any(|template: Pattern| {
+        let all = |object| {
+            let found = template.find(object).unwrap_or_default();
+            found
+                .into_iter()
+                .map(|(_, value)| value)
+                .collect::<Vec<_>>()
+        };
+        all(new) != all(old)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::super::kinds::Kinds;
     use super::*;
 
     fn pod(image: &str) -> Value {
@@ -95,8 +102,9 @@ mod tests {
 
     fn change(kind: &str, new: &Value, old: &Value) -> Change {
         let group = if kind == "Pod" { "" } else { "apps" };
-        what_changed(Kind::find(group, kind).expect("in the table"), "", new, old)
-            .expect("readable")
+        let kinds = Kinds::built_in();
+        let kind = kinds.find(group, kind).expect("in the table");
+        what_changed(kind, "", new, old).expect("readable")
     }
 
     #[test]
@@ -136,7 +144,8 @@ mod tests {
     fn of_ephemeral_containers_only_the_added_ones_are_judged() {
         let old = json!({"spec": {"containers": [{"image": "a"}], "ephemeralContainers": [{"image": "b"}]}});
         let new = json!({"spec": {"containers": [{"image": "a"}], "ephemeralContainers": [{"image": "b"}, {"image": "c"}]}});
-        let kind = Kind::find("", "Pod").expect("in the table");
+        let kinds = Kinds::built_in();
+        let kind = kinds.find("", "Pod").expect("in the table");
         let Change::Judge(images) =
             what_changed(kind, "ephemeralcontainers", &new, &old).expect("readable")
         else {

@@ -4,12 +4,18 @@ use serde_json::Value;
 
 use super::FieldPath;
 use super::kinds::{IMAGE_LISTS, ImageList, Kind};
+use super::pattern::{OtherType, Place};
+use super::unknown_fields;
 
 /// One field that names an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageUse {
-    /// Where it stands.
+    /// Where it stands, for people.
     pub field: FieldPath,
+    /// Where it stands, as a JSON pointer.
+    pub pointer: String,
+    /// What makes it the same container, or volume, before and after an update: see [`super::Sticky`].
+    pub(super) identity: String,
     /// What is written there, not yet parsed.
     pub image: String,
 }
@@ -26,60 +32,69 @@ pub struct MalformedWorkload {
 
 /// Every image that `object` would run, in the order of its fields.
 ///
+/// Of a kind that an operator configured, a Pod spec may be missing, and a container may leave its image to its controller: the Pod
+/// that comes of it is judged.
+///
 /// # Errors
 /// A list that is no list, an item that is no object, an image that is no string.
 pub fn images(kind: &Kind, object: &Value) -> Result<Vec<ImageUse>, MalformedWorkload> {
-    let prefix = kind.pod_spec.join(".");
-    let Some(spec) = kind
-        .pod_spec
-        .iter()
-        .try_fold(object, |value, key| value.get(key))
-    else {
-        return Err(MalformedWorkload {
-            field: FieldPath::new(prefix),
-            expected: "a Pod spec",
-        });
-    };
     let mut found = Vec::new();
-    for list in IMAGE_LISTS {
-        read_list(list, spec, &prefix, &mut found)?;
+    for pattern in &kind.pod_specs {
+        let specs = pattern.find(object)?;
+        if specs.is_empty() && kind.built_in {
+            return Err(malformed(&pattern.described(), "a Pod spec"));
+        }
+        for (place, spec) in specs {
+            if !spec.is_object() {
+                return Err(malformed(&place, "a Pod spec"));
+            }
+            for list in IMAGE_LISTS {
+                read_list(kind, list, spec, &place, &mut found)?;
+            }
+            unknown_fields::read(spec, &place, &mut found);
+        }
+    }
+    for pattern in &kind.images {
+        for (place, value) in pattern.find(object)? {
+            match value {
+                Value::String(image) if image.is_empty() => {}
+                Value::String(image) => found.push(image_use(&place, image)),
+                _ => return Err(malformed(&place, "an image reference")),
+            }
+        }
     }
     Ok(found)
 }
 
 fn read_list(
+    kind: &Kind,
     list: &ImageList,
     spec: &Value,
-    prefix: &str,
+    spec_place: &Place,
     found: &mut Vec<ImageUse>,
 ) -> Result<(), MalformedWorkload> {
-    let path = format!("{prefix}.{}", list.list);
     let items = match spec.get(list.list) {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Array(items)) => items,
-        Some(_) => {
-            return Err(MalformedWorkload {
-                field: FieldPath::new(path),
-                expected: "a list",
-            });
-        }
+        Some(_) => return Err(malformed(&spec_place.key(list.list), "a list")),
     };
+    let optional = list.optional || !kind.built_in;
     for (index, item) in items.iter().enumerate() {
-        // `volumes[0].image` rather than `volumes[0].image.reference`: the path that policy-controller prints.
-        let field = FieldPath::new(format!("{path}[{index}].image"));
+        // Made for what is found alone: a list may be long, and hold nothing.
+        let place = || {
+            let item = spec_place.key(list.list).item(index, item);
+            let place = list
+                .pointer
+                .iter()
+                .fold(item.clone(), |place, key| place.key(key));
+            // `volumes[0].image` rather than `volumes[0].image.reference`: the path that policy-controller prints.
+            place.shown_as(&item.key("image"))
+        };
         match image_of(list, item) {
-            Some(Value::String(image)) if image.is_empty() && list.optional => {}
-            Some(Value::String(image)) => found.push(ImageUse {
-                field,
-                image: image.clone(),
-            }),
-            None | Some(Value::Null) if list.optional => {}
-            None | Some(_) => {
-                return Err(MalformedWorkload {
-                    field,
-                    expected: "an image reference",
-                });
-            }
+            Some(Value::String(image)) if image.is_empty() && optional => {}
+            Some(Value::String(image)) => found.push(image_use(&place(), image)),
+            None | Some(Value::Null) if optional => {}
+            None | Some(_) => return Err(malformed(&place(), "an image reference")),
         }
     }
     Ok(())
@@ -91,10 +106,33 @@ fn image_of<'a>(list: &ImageList, item: &'a Value) -> Option<&'a Value> {
         .try_fold(item, |value, key| value.get(key))
 }
 
+pub(super) fn image_use(place: &Place, image: &str) -> ImageUse {
+    ImageUse {
+        field: place.field(),
+        pointer: place.pointer().to_owned(),
+        identity: place.identity().to_owned(),
+        image: image.to_owned(),
+    }
+}
+
+fn malformed(place: &Place, expected: &'static str) -> MalformedWorkload {
+    MalformedWorkload {
+        field: place.field(),
+        expected,
+    }
+}
+
+impl From<OtherType> for MalformedWorkload {
+    fn from(other: OtherType) -> Self {
+        malformed(&other.place, other.expected)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::super::kinds::Kinds;
     use super::*;
 
     fn uses(
@@ -102,8 +140,13 @@ mod tests {
         kind: &str,
         object: &Value,
     ) -> Result<Vec<(String, String)>, MalformedWorkload> {
-        let kind = Kind::find(group, kind).expect("a kind of the table");
-        Ok(images(kind, object)?
+        let kinds = Kinds::built_in();
+        let kind = kinds.find(group, kind).expect("a kind of the table");
+        let found = images(kind, object)?;
+        for found in &found {
+            assert_eq!(object.pointer(&found.pointer), Some(&json!(found.image)));
+        }
+        Ok(found
             .into_iter()
             .map(|u| (u.field.to_string(), u.image))
             .collect())
@@ -154,5 +197,6 @@ mod tests {
         }
         assert!(uses("", "Pod", &json!({"spec": {"containers": {}}})).is_err());
         assert!(uses("", "Pod", &json!({})).is_err());
+        assert!(uses("", "Pod", &json!({"spec": "x"})).is_err());
     }
 }

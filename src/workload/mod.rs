@@ -4,21 +4,28 @@
 //! [`PullScope`] whose credentials may fetch them, and whether the request changes what runs at all.
 //!
 //! Images are read from raw JSON by one table of pointers for all kinds (`kinds`), so fields of a newer API server reach policies
-//! unharmed and there is no second list to forget an ephemeral container in (CVE-2023-2727).
+//! unharmed and there is no second list to forget an ephemeral container in (CVE-2023-2727). An operator adds custom resources to it
+//! (`configured`). A field that looks like an image and is not in the table is read as one (`unknown_fields`).
 
 mod changes;
+mod configured;
 mod images;
 mod kinds;
+mod pattern;
 mod pull_scope;
 mod request;
+mod sticky;
+mod unknown_fields;
 
 use std::fmt;
 
 pub use changes::{Change, what_changed};
+pub use configured::{ConfiguredKind, ConfiguredKinds, InvalidKind};
 pub use images::{ImageUse, MalformedWorkload, images};
-pub use kinds::{KINDS, Kind};
+pub use kinds::{Kind, Kinds};
 pub use pull_scope::PullScope;
 pub use request::{Operation, Request};
+pub use sticky::Sticky;
 
 /// A path of a field in a Kubernetes object, as `kubectl` and policy-controller write it: `spec.containers[0].image`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,3 +48,6 @@ impl fmt::Display for FieldPath {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod openapi_tests;

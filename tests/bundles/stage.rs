@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use vouchsafe::adapters::oci::{OciRegistry, OciSettings};
-use vouchsafe::decide::{Judge, Snapshot};
+use vouchsafe::decide::{Judge, Snapshot, TagMode};
 use vouchsafe::demo::registry::{IMAGE_INDEX, IMAGE_MANIFEST, Store, image};
 use vouchsafe::demo::signer::{
     BundleOptions, ReferrerOptions, Referring, SLSA_PROVENANCE_V02, SigningKey,
@@ -196,6 +196,8 @@ impl Stage {
             policies: Arc::new(PolicySet::new(vec![policy]).unwrap()),
             trust: Arc::new(TrustMaterial::keys_only()),
             no_match: NoMatchPolicy::Deny,
+            tags: TagMode::Resolve,
+            kinds: Arc::default(),
         };
         let image = format!("{}/{repository}@{}", self.registry.host(), self.image);
         let deadline = Instant::now() + Duration::from_mins(1);

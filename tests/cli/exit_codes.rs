@@ -309,3 +309,78 @@ async fn settings_may_come_from_the_environment_and_flags_win() {
         "--timeout",
     );
 }
+
+/// A pipeline that wants digests in manifests gets its answer from `-f`; what `/mutate` would pin is judged as if it had.
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_in_manifests_are_judged_as_the_webhook_would() {
+    let desk = Desk::new().await;
+    let pod = |image: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {{containers: [{{name: a, image: {image:?}}}]}}\n"
+        )
+    };
+    let tagged = desk.file("tagged.yaml", pod(&desk.image("signed")));
+    let pinned = desk.file("pinned.yaml", pod(&desk.pinned("signed")));
+    let judged = |tags: &str, file: &std::path::Path| {
+        let file = file.to_str().unwrap();
+        desk.verify(&["--tags", tags, "-o", "json", "-f", file])
+    };
+    for tags in ["resolve", "pin", "pin-all"] {
+        let ended = judged(tags, &tagged);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        let warned = ended.json()["warnings"].as_array().unwrap().len();
+        assert_eq!(warned, usize::from(tags == "resolve"), "{tags}");
+    }
+    let ended = judged("require", &tagged);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.json()["images"][0]["reason"], "tag-not-pinned");
+    assert_eq!(judged("require", &pinned).code, 0);
+    // An image that is named on the command line is asked about as it is.
+    let named = desk.verify(&["--tags", "require", &desk.image("signed")]);
+    assert_eq!(named.code, 0, "{named:?}");
+}
+
+/// The file of kinds is read before anything is judged, and says what is wrong with it, and where.
+#[tokio::test(flavor = "multi_thread")]
+async fn custom_resources_are_judged_where_their_images_are_configured() {
+    let desk = Desk::new().await;
+    let image = desk.image("unsigned");
+    let task = desk.file(
+        "task.yaml",
+        format!("apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {{name: a}}\nspec: {{steps: [{{name: a, image: {image:?}}}]}}\n"),
+    );
+    let task = task.to_str().unwrap();
+    let ended = desk.verify(&["-f", task]);
+    assert!(
+        ended
+            .stderr
+            .contains("not judged, since their kinds are not covered: Task/a"),
+        "{ended:?}"
+    );
+    let kinds = |name: &str, text: &str| desk.file(name, text).to_str().unwrap().to_owned();
+    let good = kinds(
+        "good.yaml",
+        "kinds:\n- {group: tekton.dev, kind: Task, resource: tasks, images: [/spec/steps/*/image]}\n",
+    );
+    let ended = desk.verify(&["-f", task, "--kinds", &good]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stdout.contains("unsigned"), "{ended:?}");
+    for (text, phrase) in [
+        (
+            "kinds:\n- {group: tekton.dev, kind: Task, resource: tasks, images: [spec.image]}\n",
+            "kinds[0].images[0]: \"spec.image\" is no pointer: it must begin with \"/\"",
+        ),
+        (
+            "kinds:\n- {group: tekton.dev, kind: Task, resource: tasks, image: [/spec/image]}\n",
+            "unknown field",
+        ),
+        ("", "docs/kinds.md"),
+    ] {
+        let bad = kinds("bad.yaml", text);
+        assert_usage(&desk.verify(&["-f", task, "--kinds", &bad]), phrase);
+    }
+    assert_usage(
+        &desk.verify(&["-f", task, "--kinds", "/nowhere"]),
+        "cannot read the kinds of --kinds /nowhere",
+    );
+}

@@ -13,7 +13,10 @@ use crate::support::policy_text::built_by_chains;
 #[case::serve("serve", &["serve", "--help"])]
 #[case::verify("verify", &["verify", "--help"])]
 #[case::verify_short("verify-short", &["verify", "-h"])]
+#[case::verify_bundle("verify-bundle", &["verify-bundle", "--help"])]
 #[case::lint("lint", &["lint", "--help"])]
+// Not `case::test`: rstest would take that for the attribute of a test, and run none of these.
+#[case::of_test("test", &["test", "--help"])]
 #[case::demo("demo", &["demo", "--help"])]
 #[case::crds("crds", &["crds", "--help"])]
 #[case::completion("completion", &["completion", "--help"])]
@@ -40,7 +43,9 @@ fn no_command_is_without_a_snapshot_of_its_help() {
         [
             "serve",
             "verify",
+            "verify-bundle",
             "lint",
+            "test",
             "demo",
             "crds",
             "completion",

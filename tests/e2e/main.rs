@@ -1,6 +1,6 @@
 //! The second ring of tests: real signing tools, real registries, and the program as it is built.
 //!
-//! In come the tools that `tests/tools/install` builds (crane, cosign 3, cosign 2, olareg, distribution) and the binary; out comes
+//! In come the tools that `tests/tools/install` builds (crane, cosign 3, cosign 2, olareg, distribution 3 and 2, oras) and the binary; out comes
 //! a verdict per trial. Everything runs on loopback ports and in temporary folders. A trial whose tool is missing is counted as
 //! ignored and says which command installs it; with `CI=true` it fails.
 //!
@@ -10,9 +10,11 @@
 //! | `process` | programs that run to their end, and programs that run until they are dropped |
 //! | `registries` | olareg and distribution, with and without credentials |
 //! | `stage` | a working folder: keys, images, signatures, policies, and `vouchsafe verify` |
-//! | `signers` | every case × cosign 2 and 3 × olareg and distribution |
+//! | `signers` | every case × cosign 2 and 3 × tags and bundles × olareg, distribution 3 and 2; an SBOM beside them |
+//! | `tls` | a registry with an authority of its own, which wants a client certificate |
 //! | `credentials` | a registry that asks who we are |
 //! | `outages` | a registry that is gone |
+//! | `recordings` | the same verdicts from a recording, without a registry |
 //! | `webhook` | the same images through `vouchsafe serve`, over HTTPS |
 
 #![expect(
@@ -25,9 +27,11 @@
 mod credentials;
 mod outages;
 mod process;
+mod recordings;
 mod registries;
 mod signers;
 mod stage;
+mod tls;
 mod tools;
 mod webhook;
 
@@ -41,7 +45,9 @@ fn main() -> ExitCode {
     stage::take_program(folder.path());
     let mut trials = signers::trials();
     trials.extend(credentials::trials());
+    trials.extend(tls::trials());
     trials.extend(outages::trials());
+    trials.extend(recordings::trials());
     trials.extend(webhook::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -1,7 +1,7 @@
 //! Real registries on free loopback ports.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,9 @@ pub(crate) enum Kind {
     Olareg,
     /// The CNCF registry, which answers 404 to the referrers API.
     Distribution,
-    /// The same behind Basic authentication, for [`USER`] only.
+    /// The CNCF registry as it was before version 3: no referrers API, and no OCI 1.1.
+    Distribution2,
+    /// Version 3 behind Basic authentication, for [`USER`] only.
     DistributionWithPassword,
 }
 
@@ -41,6 +43,7 @@ impl Kind {
         match self {
             Self::Olareg => "olareg",
             Self::Distribution => "distribution",
+            Self::Distribution2 => "distribution 2",
             Self::DistributionWithPassword => "distribution with a password",
         }
     }
@@ -50,6 +53,7 @@ impl Kind {
         match self {
             Self::Olareg => "olareg",
             Self::Distribution | Self::DistributionWithPassword => "registry",
+            Self::Distribution2 => "registry2",
         }
     }
 
@@ -62,7 +66,7 @@ impl Kind {
                 command.args(["--addr", "127.0.0.1", "--port", &port]);
                 command.args(["--store-type", "mem"]);
             }
-            Self::Distribution => {
+            Self::Distribution | Self::Distribution2 => {
                 command.arg(settings(port, folder, ""));
             }
             Self::DistributionWithPassword => {
@@ -89,15 +93,58 @@ fn settings(port: u16, folder: &Path, auth: &str) -> std::path::PathBuf {
     file
 }
 
+/// What a registry shows its clients, and whose certificates it wants of them. Paths.
+pub(crate) struct TlsFiles {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) authority: PathBuf,
+}
+
+/// Distribution with its things on disk.
+fn on_disk(port: u16, folder: &Path, store: &Path, http: &str) -> Command {
+    let file = folder.join(format!("distribution-{port}.yml"));
+    let text = format!(
+        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: 127.0.0.1:{port}, secret: e2e{http}}}\n",
+        store.display(),
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut command = Command::new(tools::path("registry"));
+    command.arg("serve").arg(file);
+    command
+}
+
 // === impl Registry ===
 
 impl Registry {
     /// Starts one; `folder` is where it keeps its settings.
     pub(crate) fn start(kind: Kind, folder: &Path) -> Self {
         // Between choosing a port and listening on it somebody else may take it: then another port.
+        Self::start_as(kind.name(), |port| kind.command(port, folder))
+    }
+
+    /// Version 3 over TLS, for clients with a certificate of this authority. What it serves is the registry's that keeps its things in
+    /// the same `store`.
+    pub(crate) fn over_tls(folder: &Path, store: &Path, files: &TlsFiles) -> Self {
+        let tls = format!(
+            ", tls: {{certificate: {}, key: {}, clientcas: [{}]}}",
+            files.certificate.display(),
+            files.key.display(),
+            files.authority.display()
+        );
+        Self::start_as("distribution over TLS", |port| {
+            on_disk(port, folder, store, &tls)
+        })
+    }
+
+    /// Version 3 with plain HTTP, which keeps its things in `store`.
+    pub(crate) fn with_store(folder: &Path, store: &Path) -> Self {
+        Self::start_as("distribution", |port| on_disk(port, folder, store, ""))
+    }
+
+    fn start_as(name: &str, command: impl Fn(u16) -> Command) -> Self {
         for _ in 0..3 {
             let port = free_port();
-            let mut command = kind.command(port, folder);
+            let mut command = command(port);
             command
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
@@ -110,7 +157,7 @@ impl Registry {
                 };
             }
         }
-        panic!("{} does not start", kind.name());
+        panic!("{name} does not start");
     }
 
     /// `127.0.0.1:PORT`.

@@ -1,9 +1,10 @@
-//! What each cosign writes into each registry, and what is answered to it: by tag and by digest, under both policies.
+//! What each cosign writes into each registry in each form, and what is answered to it: by tag and by digest, under both policies.
+//! The verdicts are the same everywhere.
 
 use libtest_mimic::Trial;
 
 use crate::registries::Kind;
-use crate::stage::{Cosign, ELSEWHERE, Image, Judged, Key, Stage, TEKTON_CHAINS};
+use crate::stage::{Cosign, ELSEWHERE, Form, Image, Judged, Key, Stage, TEKTON_CHAINS};
 use crate::tools::trial;
 
 /// What is done to an image.
@@ -102,24 +103,56 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// Every case, for every pair of cosign and registry.
+/// Every registry that keeps evidence in another way: with the referrers API, without it, and without OCI 1.1.
+const KINDS: [Kind; 3] = [Kind::Olareg, Kind::Distribution, Kind::Distribution2];
+
+/// Every case, for every registry, cosign and form; and what stands beside evidence.
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
-    for kind in [Kind::Olareg, Kind::Distribution] {
-        for cosign in [Cosign::Three, Cosign::Two] {
+    for kind in KINDS {
+        for (cosign, form) in [
+            (Cosign::Three, Form::Tags),
+            (Cosign::Three, Form::Bundles),
+            (Cosign::Two, Form::Tags),
+            (Cosign::Two, Form::Bundles),
+        ] {
+            let place = format!("{}, {}, {}", kind.name(), cosign.name(), form.name());
+            let needs = Stage::needs(kind, cosign);
             trials.extend(CASES.iter().map(|case| {
-                let name = format!("{}, {}: {}", kind.name(), cosign.name(), case.name);
-                trial(name, &Stage::needs(kind, cosign), move || {
-                    play(case, kind, cosign);
+                trial(format!("{place}: {}", case.name), &needs, move || {
+                    play(case, kind, cosign, form);
                 })
             }));
+            if cosign == Cosign::Three {
+                let needs = [&needs[..], &["oras"]].concat();
+                let name = format!("{place}: an SBOM beside the evidence changes nothing");
+                trials.push(trial(name, &needs, move || {
+                    beside_an_sbom(kind, cosign, form)
+                }));
+            }
         }
     }
     trials
 }
 
-fn play(case: &Case, kind: Kind, cosign: Cosign) {
-    let stage = Stage::new(kind, cosign);
+/// An SBOM that somebody attached, before or after the evidence, is neither evidence nor in its way.
+fn beside_an_sbom(kind: Kind, cosign: Cosign, form: Form) {
+    let stage = Stage::with_form(kind, cosign, form);
+    let (signed, unsigned) = (stage.image("signed"), stage.image("unsigned"));
+    stage.attach_sbom(&signed);
+    stage.sign(&signed, Key::Release);
+    stage.attest(&signed, Key::Release, TEKTON_CHAINS);
+    for image in [&signed, &unsigned] {
+        stage.attach_sbom(image);
+    }
+    for (policy, denial) in [(stage.signed(), UNSIGNED), (stage.built(), NO_PROVENANCE)] {
+        stage.verify(&policy, &signed.by_digest).admitted();
+        denial.check(&stage.verify(&policy, &unsigned.by_digest));
+    }
+}
+
+fn play(case: &Case, kind: Kind, cosign: Cosign, form: Form) {
+    let stage = Stage::with_form(kind, cosign, form);
     let image = stage.image("app");
     for step in case.steps {
         step.take(&stage, &image);

@@ -21,10 +21,19 @@ pub(crate) const ELSEWHERE: &str = "https://builder.example/elsewhere";
 /// Which cosign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cosign {
-    /// The current one, told to write `.sig` and `.att` tags.
+    /// The current one, which writes bundles unless it is told otherwise.
     Three,
-    /// The previous one, which does so by itself.
+    /// The previous one, which writes tags unless it is told otherwise.
     Two,
+}
+
+/// In which form evidence is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Under the tags `.sig` and `.att`.
+    Tags,
+    /// As Sigstore bundles that refer to the image.
+    Bundles,
 }
 
 /// A key: one that the policies name, and one that they do not.
@@ -54,10 +63,14 @@ static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 /// A working folder with a registry.
 pub(crate) struct Stage {
     cosign: Cosign,
+    form: Form,
     folder: TempDir,
     host: String,
     registry: Option<Registry>,
 }
+
+/// A signing config of cosign that names no service.
+const NO_SERVICES: &str = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json","rekorTlogConfig":{},"tsaConfig":{}}"#;
 
 /// Copies the program as it is now built into `folder`; every stage runs that copy.
 pub(crate) fn take_program(folder: &Path) {
@@ -85,16 +98,33 @@ impl Cosign {
         }
     }
 
-    /// Tags instead of bundles, and no transparency log, which is not on this machine.
-    fn offline(self) -> &'static [&'static str] {
-        match self {
-            Self::Three => &[
+    /// This form, and no transparency log, which is not on this machine.
+    fn offline(self, form: Form) -> &'static [&'static str] {
+        match (self, form) {
+            (Self::Three | Self::Two, Form::Bundles) => &[
+                "--new-bundle-format=true",
+                "--signing-config=signing-config.json",
+                "-y",
+            ],
+            (Self::Three, Form::Tags) => &[
                 "--use-signing-config=false",
                 "--new-bundle-format=false",
                 "--tlog-upload=false",
                 "-y",
             ],
-            Self::Two => &["--tlog-upload=false", "-y"],
+            (Self::Two, Form::Tags) => &["--tlog-upload=false", "-y"],
+        }
+    }
+}
+
+// === impl Form ===
+
+impl Form {
+    /// As trials are named.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tags => "tags",
+            Self::Bundles => "bundles",
         }
     }
 }
@@ -143,20 +173,33 @@ impl Judged {
 // === impl Stage ===
 
 impl Stage {
-    /// A registry and both keys.
+    /// A registry and both keys; evidence is kept under tags.
     pub(crate) fn new(kind: Kind, cosign: Cosign) -> Self {
+        Self::with_form(kind, cosign, Form::Tags)
+    }
+
+    /// A registry and both keys.
+    pub(crate) fn with_form(kind: Kind, cosign: Cosign, form: Form) -> Self {
         let folder = TempDir::new().unwrap();
         let registry = Registry::start(kind, folder.path());
+        let stage = Self::around(folder, registry, cosign, form);
+        if kind == Kind::DistributionWithPassword {
+            stage.log_in(USER.1);
+        }
+        stage
+    }
+
+    /// Both keys, and a registry that runs already and has its settings in `folder`.
+    pub(crate) fn around(folder: TempDir, registry: Registry, cosign: Cosign, form: Form) -> Self {
         let stage = Self {
             cosign,
+            form,
             folder,
             host: registry.host(),
             registry: Some(registry),
         };
         std::fs::create_dir(stage.docker_config()).unwrap();
-        if kind == Kind::DistributionWithPassword {
-            stage.log_in(USER.1);
-        }
+        std::fs::write(stage.path("signing-config.json"), NO_SERVICES).unwrap();
         for key in [Key::Release, Key::Stranger] {
             let arguments = ["generate-key-pair", "--output-key-prefix", key.name()];
             succeed(stage.tool(cosign.tool()).args(arguments));
@@ -231,11 +274,30 @@ impl Stage {
         succeed(command.arg(&image.by_digest));
     }
 
+    /// `cosign sign` as cosign 3 does by itself: a bundle that refers to the image.
+    pub(crate) fn sign_as_bundle(&self, image: &Image, key: Key) {
+        let mut command = self.tool(Cosign::Three.tool());
+        command
+            .args(["sign", "--key", &format!("{}.key", key.name())])
+            .args(["--use-signing-config=false", "--tlog-upload=false", "-y"])
+            .arg(&image.by_digest);
+        succeed(&mut command);
+    }
+
+    /// `oras attach` of an SBOM: another thing that refers to the image, and that nobody signed.
+    pub(crate) fn attach_sbom(&self, image: &Image) {
+        std::fs::write(self.path("sbom.json"), r#"{"spdxVersion":"SPDX-2.3"}"#).unwrap();
+        let mut command = self.tool("oras");
+        command.args(["attach", "--plain-http", "--artifact-type"]);
+        command.args(["application/spdx+json", &image.by_digest]);
+        succeed(command.arg("sbom.json:application/spdx+json"));
+    }
+
     fn signing(&self, verb: &str, key: Key) -> Command {
         let mut command = self.tool(self.cosign.tool());
         command
             .args([verb, "--key", &format!("{}.key", key.name())])
-            .args(self.cosign.offline());
+            .args(self.cosign.offline(self.form));
         command
     }
 
@@ -279,9 +341,15 @@ isCompliant[answer] {{
 
     /// `vouchsafe verify`.
     pub(crate) fn verify(&self, policy: &Path, reference: &str) -> Judged {
+        self.verify_with(policy, reference, &[])
+    }
+
+    /// `vouchsafe verify` with these arguments beside.
+    pub(crate) fn verify_with(&self, policy: &Path, reference: &str, rest: &[&str]) -> Judged {
         let mut command = self.vouchsafe();
         command
             .arg("verify")
+            .args(rest)
             .arg("--policies")
             .arg(policy)
             .arg(reference);

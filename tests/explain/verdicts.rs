@@ -57,6 +57,7 @@ pub(crate) fn signed() -> EvidenceSummary {
         format: Format::SignatureTag,
         digest: digest("signature"),
         predicate_type: None,
+        time: None,
     }
 }
 

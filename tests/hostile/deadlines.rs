@@ -232,3 +232,14 @@ async fn a_registry_that_hangs_does_not_hold_up_another_one() {
         );
     }
 }
+
+/// T-18: what we tell people to register denies while nobody answers, and leaves the time that a review may take.
+#[test]
+fn t18_the_manifest_that_is_shown_fails_closed() {
+    let shown = include_str!("../../docs/webhook.md");
+    assert!(shown.contains("failurePolicy: Fail"));
+    assert!(!shown.contains("failurePolicy: Ignore"));
+    let seconds = shown.split("timeoutSeconds: ").nth(1).unwrap();
+    let seconds: u64 = seconds.split_whitespace().next().unwrap().parse().unwrap();
+    assert!((1..=30).contains(&seconds), "{seconds}");
+}

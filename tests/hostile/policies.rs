@@ -141,7 +141,7 @@ async fn a_policy_finds_nothing_but_the_statement(#[case] body: &str) {
     );
 }
 
-/// T-13: steps, output and memory of a policy are bounded; passing a bound is *could not judge*, and the webhook lives.
+/// T-13, T-18: as shipped, steps, output and memory of a policy are bounded; passing a bound is *could not judge*, and the webhook lives.
 #[rstest]
 #[case::steps(
     "count([1 | a := numbers.range(1, 3000)[_]; b := numbers.range(1, 3000)[_]; a * b == 0]) == 0"

@@ -341,6 +341,98 @@ async fn what_is_hidden_from_strangers_is_not_absent() {
     assert!(matches!(found, Ok(Some(_))), "{found:?}");
 }
 
+/// T-52: registries answer 404 to an account that may not see a repository.
+#[tokio::test]
+async fn t52_a_404_to_one_credential_is_followed_by_the_next() {
+    let stub = Stub::start(|seen| match user(seen).as_deref() {
+        Some("bob") => honest(seen),
+        Some(_) => reply(404, &[], "{}"),
+        None => unauthorized(r#"Basic realm="shop""#),
+    })
+    .await;
+    let access = access(vec![
+        entry(&stub.host(), "alice"),
+        entry(&stub.host(), "bob"),
+        entry(&stub.host(), "carol"),
+    ]);
+    let client = client();
+    let found = get(&client, &stub.repository(), &access).await;
+    assert!(matches!(found, Ok(Some(_))), "{found:?}");
+    // From then on he who could read it is asked for first.
+    stub.take();
+    get(&client, &stub.repository(), &access)
+        .await
+        .unwrap()
+        .unwrap();
+    let asked: Vec<_> = stub.take().iter().map(user).collect();
+    assert_eq!(asked, [Some("bob".to_owned())]);
+}
+
+#[tokio::test]
+async fn what_a_credential_that_reads_a_repository_does_not_see_there_is_not_there() {
+    let stub = Stub::start(|seen| match (user(seen).as_deref(), seen.method.as_str()) {
+        (Some("bob"), "HEAD") => honest(seen),
+        (Some(_), _) => reply(404, &[], "{}"),
+        (None, _) => unauthorized(r#"Basic realm="shop""#),
+    })
+    .await;
+    let access = access(vec![
+        entry(&stub.host(), "alice"),
+        entry(&stub.host(), "bob"),
+    ]);
+    let (client, repository) = (client(), stub.repository());
+    assert!(head(&client, &repository, &access).await.unwrap().is_some());
+    stub.take();
+    assert_eq!(get(&client, &repository, &access).await, Ok(None));
+    assert_eq!(stub.take().len(), 1, "nobody else is asked");
+    // Where nobody has read anything yet, everybody is.
+    let till = Repository::parse(&format!("{}/shop/till", stub.host())).unwrap();
+    assert_eq!(get(&client, &till, &access).await, Ok(None));
+    let asked: Vec<_> = stub.take().iter().filter_map(user).collect();
+    assert_eq!(asked, ["alice", "bob"]);
+}
+
+/// T-52: what an expired credential would have shown is not known.
+#[tokio::test]
+async fn t52_a_refused_credential_and_a_404_to_strangers_are_no_absence() {
+    let stub = Stub::start(|seen| match user(seen) {
+        Some(_) => unauthorized(r#"Basic realm="shop""#),
+        None => reply(404, &[], "{}"),
+    })
+    .await;
+    let access = access(vec![entry(&stub.host(), "alice")]);
+    let found = get(&client(), &stub.repository(), &access).await;
+    assert!(matches!(found, Err(FetchError::Auth { .. })), "{found:?}");
+    // Without a credential there is nothing that could have been shown.
+    let found = get(&client(), &stub.repository(), &anonymous()).await;
+    assert_eq!(found, Ok(None));
+}
+
+/// One tenant's allowance is not that of others.
+#[tokio::test]
+async fn a_429_holds_back_the_credential_that_was_throttled_and_no_other() {
+    let stub = Stub::start(|seen| match user(seen).as_deref() {
+        Some("alice") => reply(429, &[("retry-after", "86400")], ""),
+        Some("bob") => honest(seen),
+        _ => unauthorized(r#"Basic realm="shop""#),
+    })
+    .await;
+    let client = client();
+    let alice = access(vec![entry(&stub.host(), "alice")]);
+    let bob = access(vec![entry(&stub.host(), "bob")]);
+    for expected in [2, 0] {
+        stub.take();
+        let found = get(&client, &stub.repository(), &alice).await;
+        assert!(
+            matches!(found, Err(FetchError::Throttled { .. })),
+            "{found:?}"
+        );
+        assert_eq!(stub.take().len(), expected);
+    }
+    let found = get(&client, &stub.repository(), &bob).await;
+    assert!(matches!(found, Ok(Some(_))), "{found:?}");
+}
+
 #[tokio::test]
 async fn an_identity_token_is_exchanged_by_post_and_a_registry_token_is_sent_as_it_is() {
     let stub = Stub::start(|seen| match (seen.path.as_str(), seen.authorization.as_deref()) {

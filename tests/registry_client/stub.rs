@@ -161,6 +161,7 @@ pub(crate) fn access(entries: Vec<KeychainEntry>) -> Access {
     Access {
         keychain: Arc::new(Keychain::new(entries)),
         deadline: Instant::now() + Duration::from_secs(10),
+        dry_run: false,
     }
 }
 

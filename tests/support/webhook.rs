@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vouchsafe::app::webhook::{self, Certificate, Running, WebhookSettings};
-use vouchsafe::config::{JudgeArgs, NoMatch, TrustArgs};
+use vouchsafe::config::{JudgeArgs, NoMatch, Tags, TrustArgs};
 use vouchsafe::limits::Limits;
 use vouchsafe::server::TlsVersion;
 
@@ -24,12 +26,33 @@ pub struct Caller {
     url: String,
 }
 
-/// An AdmissionReview: the creation of a Pod.
+/// An AdmissionReview. As made by [`Review::of`] it is the creation of a Pod.
 #[derive(Clone, Debug)]
 pub struct Review {
     uid: String,
     timeout: u64,
+    group: String,
+    version: String,
+    kind: String,
+    operation: String,
+    subresource: Option<String>,
+    namespace: String,
+    dry_run: bool,
     object: Value,
+    old_object: Value,
+}
+
+/// What `/mutate` answered.
+#[derive(Clone, Debug)]
+pub struct Mutated {
+    /// The patch; empty where there is none.
+    pub patch: json_patch::Patch,
+    /// The object with the patch applied.
+    pub object: Value,
+    /// `warnings`.
+    pub warnings: Vec<String>,
+    /// How long the call took.
+    pub took: Duration,
 }
 
 /// What came back.
@@ -117,6 +140,20 @@ impl Webhook {
         std::fs::rename(&next, &file).expect("the folder can be written");
     }
 
+    /// Asks what it would change.
+    pub async fn mutate(&self, review: &Review) -> Mutated {
+        self.caller.mutate(review).await
+    }
+
+    /// What the API server does: the object is changed, and what came of it is judged.
+    pub async fn admit(&self, review: &Review) -> (Mutated, Answered) {
+        let mutated = self.mutate(review).await;
+        let judged = self
+            .review(&review.clone().with(mutated.object.clone()))
+            .await;
+        (mutated, judged)
+    }
+
     /// Asks it about one image with the time that the API server gives by default.
     pub async fn judge(&self, image: &str) -> Answered {
         self.review(&Review::of(&[image])).await
@@ -132,6 +169,9 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             no_match_policy: NoMatch::Deny,
             insecure_registry: Vec::new(),
             registry_ca: None,
+            tags: Tags::default(),
+            kinds: None,
+            registries: None,
             trust: TrustArgs::default(),
         },
         listen: loopback,
@@ -180,10 +220,21 @@ impl Caller {
 
     /// Sends a review. Whatever is asked, the answer is an AdmissionReview with the uid of the question.
     pub async fn review(&self, review: &Review) -> Answered {
+        let (response, took) = self.call("validate", review).await;
+        Answered::new(&response, took)
+    }
+
+    /// Sends a review to `/mutate`, which allows whatever it is asked.
+    pub async fn mutate(&self, review: &Review) -> Mutated {
+        let (response, took) = self.call("mutate", review).await;
+        Mutated::new(&response, review, took)
+    }
+
+    async fn call(&self, path: &str, review: &Review) -> (Value, Duration) {
         let started = Instant::now();
         let response = self
             .client
-            .post(format!("{}/validate?timeout={}s", self.url, review.timeout))
+            .post(format!("{}/{path}?timeout={}s", self.url, review.timeout))
             .json(&review.document())
             .send()
             .await
@@ -191,7 +242,7 @@ impl Caller {
         assert_eq!(response.status(), 200);
         let answer: Value = response.json().await.expect("an AdmissionReview");
         assert_eq!(answer["response"]["uid"], json!(review.uid), "{answer}");
-        Answered::new(&answer["response"], started.elapsed())
+        (answer["response"].clone(), started.elapsed())
     }
 }
 
@@ -200,21 +251,113 @@ impl Caller {
 impl Review {
     /// A Pod with one container for each image, and `?timeout=10s`.
     pub fn of(images: &[&str]) -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let containers = images
             .iter()
             .enumerate()
             .map(|(index, image)| json!({"name": format!("c{index}"), "image": image}));
+        Self::create(
+            "",
+            "v1",
+            "Pod",
+            json!({"containers": containers.collect::<Vec<_>>()}),
+        )
+    }
+
+    /// The creation of an object of this kind with this `spec`.
+    pub fn create(group: &str, version: &str, kind: &str, spec: Value) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let api_version = match group {
+            "" => version.to_owned(),
+            group => format!("{group}/{version}"),
+        };
+        let metadata = json!({"name": "app", "namespace": "shop"});
+        let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata});
+        object["spec"] = spec;
         Self {
             uid: format!("review-{number}"),
             timeout: 10,
-            object: json!({
-                "apiVersion": "v1", "kind": "Pod",
-                "metadata": {"name": "app", "namespace": "shop"},
-                "spec": {"containers": containers.collect::<Vec<_>>()},
-            }),
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind: kind.to_owned(),
+            operation: "CREATE".to_owned(),
+            subresource: None,
+            namespace: "shop".to_owned(),
+            dry_run: false,
+            object,
+            old_object: Value::Null,
         }
+    }
+
+    /// The update of this object from what it was in another review.
+    #[must_use]
+    pub fn over(self, old: &Self) -> Self {
+        let old = old.object.clone();
+        self.over_object(old)
+    }
+
+    /// The update of this object from what it was.
+    #[must_use]
+    pub fn over_object(self, old: Value) -> Self {
+        Self {
+            old_object: old,
+            ..self.operation("UPDATE")
+        }
+    }
+
+    /// `CREATE`, `UPDATE`, `DELETE`, `CONNECT`.
+    #[must_use]
+    pub fn operation(self, operation: &str) -> Self {
+        let operation = operation.to_owned();
+        Self { operation, ..self }
+    }
+
+    /// `status`, `scale`, `ephemeralcontainers`.
+    #[must_use]
+    pub fn subresource(mut self, name: &str) -> Self {
+        self.subresource = Some(name.to_owned());
+        self
+    }
+
+    /// `kubectl --dry-run=server`
+    #[must_use]
+    pub fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+
+    /// In this namespace.
+    #[must_use]
+    pub fn namespace(self, namespace: &str) -> Self {
+        let namespace = namespace.to_owned();
+        Self { namespace, ..self }
+    }
+
+    /// About this object.
+    #[must_use]
+    pub fn with(mut self, object: Value) -> Self {
+        self.object = object;
+        self
+    }
+
+    /// With another value at a JSON pointer, where there is one already, or in an object.
+    #[must_use]
+    pub fn set(mut self, pointer: &str, value: Value) -> Self {
+        let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
+        let parent = self
+            .object
+            .pointer_mut(parent)
+            .expect("its parent is there");
+        match parent {
+            Value::Array(items) => items[key.parse::<usize>().expect("a number")] = value,
+            parent => parent[key] = value,
+        }
+        self
+    }
+
+    /// The object.
+    pub fn object(&self) -> &Value {
+        &self.object
     }
 
     /// The API server waits this many seconds.
@@ -241,11 +384,51 @@ impl Review {
     fn document(&self) -> Value {
         json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
             "uid": self.uid,
-            "kind": {"group": "", "version": "v1", "kind": "Pod"},
-            "resource": {"group": "", "version": "v1", "resource": "pods"},
-            "name": "app", "namespace": "shop", "operation": "CREATE",
-            "object": self.object, "oldObject": null, "dryRun": false,
+            "kind": {"group": self.group, "version": self.version, "kind": self.kind},
+            "resource": {"group": self.group, "version": self.version, "resource": format!("{}s", self.kind.to_lowercase())},
+            "subResource": self.subresource,
+            "name": "app", "namespace": self.namespace, "operation": self.operation,
+            "object": self.object, "oldObject": self.old_object, "dryRun": self.dry_run,
         }})
+    }
+}
+
+// === impl Mutated ===
+
+impl Mutated {
+    /// Every patch is applied, and everything that is replaced was tested first.
+    fn new(response: &Value, review: &Review, took: Duration) -> Self {
+        assert_eq!(response["allowed"], true, "{response}");
+        let patch: json_patch::Patch = match response["patch"].as_str() {
+            None => json_patch::Patch::default(),
+            Some(encoded) => {
+                assert_eq!(response["patchType"], "JSONPatch", "{response}");
+                let json = BASE64_STANDARD.decode(encoded).expect("base64");
+                serde_json::from_slice(&json).expect("a JSON Patch")
+            }
+        };
+        for (index, operation) in patch.iter().enumerate() {
+            let expected = if index % 2 == 0 { "test" } else { "replace" };
+            let operation = serde_json::to_value(operation).expect("JSON");
+            assert_eq!(operation["op"], expected, "{patch}");
+        }
+        let mut object = review.object.clone();
+        json_patch::patch(&mut object, &patch).expect("the patch can be applied");
+        let warnings = response["warnings"].as_array().into_iter().flatten();
+        Self {
+            patch,
+            object,
+            warnings: warnings
+                .map(|warning| warning.as_str().expect("a text").to_owned())
+                .collect(),
+            took,
+        }
+    }
+
+    /// What stands at this JSON pointer now.
+    pub fn at(&self, pointer: &str) -> &str {
+        let found = self.object.pointer(pointer).and_then(Value::as_str);
+        found.expect("a text")
     }
 }
 

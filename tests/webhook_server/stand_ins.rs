@@ -11,7 +11,9 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use vouchsafe::limits::Limits;
-use vouchsafe::server::{Answer, Observer, PolicyAnswer, Routes, Validate, ValidatePolicy, router};
+use vouchsafe::server::{
+    Answer, Mutate, Mutation, Observer, PolicyAnswer, Routes, Validate, ValidatePolicy, router,
+};
 use vouchsafe::verdict::{Judgement, Reason};
 use vouchsafe::workload::{Operation, Request};
 
@@ -65,6 +67,28 @@ impl ValidatePolicy for ByName {
     }
 }
 
+/// Changes the kind of the object, and hangs or panics by its name.
+impl Mutate for ByName {
+    fn mutate(&self, request: Request, _: Instant) -> BoxFuture<'_, Mutation> {
+        async move {
+            match request.name.as_str() {
+                "hangs" => std::future::pending().await,
+                "panics" => panic!("a bug"),
+                "unchanged" => return Mutation::default(),
+                _ => {}
+            }
+            let patch = json!([{"op": "replace", "path": "/kind", "value": "Changed"}]);
+            Mutation {
+                patch: serde_json::from_value(patch).unwrap(),
+                warnings: vec!["a warning".to_owned()],
+                pinned: 1,
+                ..Mutation::default()
+            }
+        }
+        .boxed()
+    }
+}
+
 pub(crate) fn answer(reason: Reason) -> Answer {
     let allowed = reason == Reason::Satisfied;
     Answer {
@@ -95,6 +119,7 @@ pub(crate) struct Seen {
     pub(crate) in_flight: AtomicI64,
     pub(crate) refused: Mutex<Vec<StatusCode>>,
     pub(crate) answered: Mutex<Vec<(Option<Operation>, Reason)>>,
+    pub(crate) mutated: Mutex<Vec<(Option<Operation>, Mutation)>>,
 }
 
 impl Observer for Seen {
@@ -103,6 +128,13 @@ impl Observer for Seen {
             .lock()
             .unwrap()
             .push((operation, answer.verdict_reason));
+    }
+
+    fn mutated(&self, operation: Option<Operation>, mutation: &Mutation, _: Duration) {
+        self.mutated
+            .lock()
+            .unwrap()
+            .push((operation, mutation.clone()));
     }
 
     fn refused(&self, status: StatusCode) {
@@ -129,6 +161,7 @@ pub(crate) fn watched_router(limits: &Limits) -> (Router, Arc<Seen>) {
         router(
             Routes {
                 validate: Arc::new(ByName),
+                mutate: Arc::new(ByName),
                 validate_policy: Arc::new(ByName),
             },
             seen.clone(),

@@ -22,7 +22,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 
 pub use error::{Cause, LoadError, Problem};
 pub use snapshot::{
-    Fingerprint, MAX_DEPTH, MAX_ENTRIES, MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES,
+    CASES_FILE, EVIDENCE_FOLDER, Fingerprint, MAX_DEPTH, MAX_ENTRIES, MAX_FILE_BYTES, MAX_FILES,
+    MAX_TOTAL_BYTES,
 };
 pub use tree::Position;
 pub use watch::watch;
@@ -89,7 +90,7 @@ impl fmt::Display for Origin {
 /// Reads every document of the given files and folders.
 ///
 /// Folders are read recursively: `*.yaml`, `*.yml` and `*.json`, without hidden files and without
-/// `vouchsafe-test.yaml`, in the order of their names. Symlinks are followed, each real file is
+/// [`CASES_FILE`] and [`EVIDENCE_FOLDER`], in the order of their names. Symlinks are followed, each real file is
 /// read once. A path that does not exist is a problem; a folder without documents is not.
 pub fn load(paths: &[PathBuf]) -> Result<Documents, LoadError> {
     parse(&Snapshot::settled(paths))

@@ -24,8 +24,10 @@ pub const MAX_ENTRIES: u64 = 20_000;
 /// The deepest folder below the one that was named.
 pub const MAX_DEPTH: u64 = 16;
 
-/// Cases of `vouchsafe test`, which stand beside the policies that they test.
-const TEST_CASES: &str = "vouchsafe-test.yaml";
+/// The name of a file of cases of `vouchsafe test`, which stands beside the policies that it tests and is none.
+pub const CASES_FILE: &str = "vouchsafe-test.yaml";
+/// The name of a folder with evidence for such cases: nothing in it is a policy.
+pub const EVIDENCE_FOLDER: &str = "vouchsafe-evidence";
 
 /// How often a reading is repeated until two agree.
 const READINGS: usize = 5;
@@ -184,7 +186,7 @@ impl Walk {
         }
     }
 
-    /// The names in a folder; hidden ones are left out, a kubelet's `..data` among them.
+    /// The names in a folder; hidden ones are left out, a kubelet's `..data` among them, and so is evidence.
     fn names(&mut self, path: &Path) -> io::Result<Vec<std::ffi::OsString>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(path)? {
@@ -194,7 +196,7 @@ impl Walk {
                 break;
             }
             let name = entry?.file_name();
-            if !name.as_encoded_bytes().starts_with(b".") {
+            if !name.as_encoded_bytes().starts_with(b".") && name != EVIDENCE_FOLDER {
                 names.push(name);
             }
         }
@@ -238,7 +240,7 @@ impl Walk {
 
 fn has_policy_name(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
-    let is_test = path.file_name().is_some_and(|name| name == TEST_CASES);
+    let is_test = path.file_name().is_some_and(|name| name == CASES_FILE);
     let is_policy = |extension: &str| {
         let known = ["yaml", "yml", "json"];
         known

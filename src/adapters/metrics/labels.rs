@@ -27,6 +27,17 @@ pub(super) struct AdmissionLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct MutationLabels {
+    pub(super) operation: Word,
+}
+
+/// `pinned`, `kept`, or the reason for which an image was left.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct PinLabels {
+    pub(super) outcome: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct CallLabels {
     pub(super) status: Word,
 }

@@ -22,8 +22,8 @@ use crate::verdict::{Judgement, Reason};
 use crate::workload::Operation;
 
 use labels::{
-    AdmissionLabels, CallLabels, ImageLabels, LoadLabels, PolicyLabels, ReferenceLabels,
-    RegistryLabels, Word,
+    AdmissionLabels, CallLabels, ImageLabels, LoadLabels, MutationLabels, PinLabels, PolicyLabels,
+    ReferenceLabels, RegistryLabels, Word,
 };
 
 /// Upper ends of the histogram of admissions, in seconds: from what memory answers to the longest timeout of a webhook.
@@ -38,6 +38,9 @@ pub struct Metrics {
     admission_requests: Family<AdmissionLabels, Counter>,
     admission_duration: Histogram,
     admission_in_flight: Gauge,
+    mutation_requests: Family<MutationLabels, Counter>,
+    mutation_duration: Histogram,
+    image_pins: Family<PinLabels, Counter>,
     refused_calls: Family<CallLabels, Counter>,
     image_verdicts: Family<ImageLabels, Counter>,
     registry_requests: Family<RegistryLabels, Counter>,
@@ -61,6 +64,9 @@ impl Metrics {
             admission_requests: Family::default(),
             admission_duration: Histogram::new(SECONDS),
             admission_in_flight: Gauge::default(),
+            mutation_requests: Family::default(),
+            mutation_duration: Histogram::new(SECONDS),
+            image_pins: Family::default(),
             refused_calls: Family::default(),
             image_verdicts: Family::default(),
             registry_requests: Family::default(),
@@ -95,6 +101,22 @@ impl Metrics {
             "admission_in_flight",
             "Calls that are being answered",
             self.admission_in_flight.clone(),
+        );
+        registry.register(
+            "mutation_requests",
+            "Reviews that were answered with a patch, or with none",
+            self.mutation_requests.clone(),
+        );
+        registry.register_with_unit(
+            "mutation_duration",
+            "From the head of a review to its patch",
+            Unit::Seconds,
+            self.mutation_duration.clone(),
+        );
+        registry.register(
+            "image_pins",
+            "Image fields pinned to what their tag names, or kept at their digest; images left as tags, by reason",
+            self.image_pins.clone(),
         );
         registry.register(
             "admission_refused",
@@ -167,6 +189,34 @@ impl Metrics {
         };
         self.admission_requests.get_or_create(&labels).inc();
         self.admission_duration.observe(took.as_secs_f64());
+    }
+
+    /// A review was answered with a patch of so many fields, or with none. `operation` is `None` where the review was not read.
+    pub fn mutation(
+        &self,
+        operation: Option<Operation>,
+        pinned: usize,
+        kept: usize,
+        left: impl Iterator<Item = Reason>,
+        took: Duration,
+    ) {
+        let operation = labels::operation(operation);
+        self.mutation_requests
+            .get_or_create(&MutationLabels { operation })
+            .inc();
+        self.mutation_duration.observe(took.as_secs_f64());
+        let count = |outcome, number: usize| {
+            let number = u64::try_from(number).unwrap_or(u64::MAX);
+            let outcome = Word(outcome);
+            self.image_pins
+                .get_or_create(&PinLabels { outcome })
+                .inc_by(number);
+        };
+        count("pinned", pinned);
+        count("kept", kept);
+        for reason in left {
+            count(reason.as_str(), 1);
+        }
     }
 
     /// A call was refused with this HTTP status.
@@ -313,6 +363,13 @@ mod tests {
             Reason::Overloaded,
             Duration::from_millis(3),
         );
+        metrics.mutation(
+            Some(Operation::Update),
+            2,
+            1,
+            [Reason::RegistryThrottled].into_iter(),
+            Duration::from_millis(3),
+        );
         metrics.admission_began();
         metrics.refused(http::StatusCode::PAYLOAD_TOO_LARGE);
         metrics.image_verdict(Reason::Satisfied);
@@ -340,6 +397,11 @@ mod tests {
             r#"vouchsafe_admission_requests_total{operation="none",verdict="unknown",reason="overloaded"} 1"#,
             "vouchsafe_admission_duration_seconds_count 2",
             "vouchsafe_admission_in_flight 1",
+            r#"vouchsafe_mutation_requests_total{operation="update"} 1"#,
+            "vouchsafe_mutation_duration_seconds_count 1",
+            r#"vouchsafe_image_pins_total{outcome="pinned"} 2"#,
+            r#"vouchsafe_image_pins_total{outcome="kept"} 1"#,
+            r#"vouchsafe_image_pins_total{outcome="registry-throttled"} 1"#,
             r#"vouchsafe_admission_refused_total{status="413"} 1"#,
             r#"vouchsafe_image_verdicts_total{reason="satisfied"} 1"#,
             r#"vouchsafe_registry_requests_total{class="manifest",outcome="not-found"} 1"#,

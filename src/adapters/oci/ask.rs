@@ -1,11 +1,15 @@
-//! One question to a registry, from waiting for a free place to the last retry.
+//! One question to one host, from waiting for a free place to the last retry. Which hosts are asked is decided in `mirrors`.
 //!
-//! 1. wait for a place among the requests to this host, inside the deadline (`Overloaded`);
-//! 2. for each candidate credential, and at last without any: send, and answer a 401 once;
-//! 3. read the status: only 404 means absent;
-//! 4. retry what may be transient, inside the deadline.
+//! 1. for each candidate credential, and at last without any: wait for a place among the requests to this host, inside the deadline
+//!    (`Overloaded`), send, and answer a 401 once;
+//! 2. read the status: only 404 means absent, and only if somebody was told so who could have seen it;
+//! 3. retry what may be transient, inside the deadline.
+//!
+//! Registries answer 404 to an account that may not see a repository. So a 404 is not the end while another credential is at hand,
+//! unless the one that was told so has read something in this repository before. Without credentials it counts where none was refused:
+//! what an expired credential would have shown is not known.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,17 +17,18 @@ use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
 use moka::future::Cache;
-use reqwest::Url;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use super::address::Scope;
 use super::answer::{Answer, Until, refused};
 use super::authorize::{Authorizer, Candidate, Known, Proof, Purpose};
 use super::challenge::Challenge;
 use super::fence::Fence;
+use super::host::Host;
+use super::hosts::RegistryHosts;
+use super::insecure::PlainHttp;
 use super::observe::RequestClass;
-use super::retry::{Retries, hold, retry_after};
+use super::retry::{Retries, retry_after};
 use super::transport::{Request, Transport};
 use super::{OciSettings, OciSettingsError};
 use crate::gather::registry::{Access, FetchError};
@@ -40,7 +45,9 @@ pub(super) struct Asking {
     transport: Transport,
     authorizer: Authorizer,
     fence: Arc<Fence>,
+    /// What is known of hosts while they are asked, by their name as written.
     hosts: Cache<String, Arc<Host>>,
+    settings: RegistryHosts,
     pub(super) limits: RegistryLimits,
 }
 
@@ -52,6 +59,10 @@ pub(super) struct Ask<'a> {
     pub(super) class: RequestClass,
     /// The path behind the repository, e.g. `manifests/1.4`.
     pub(super) path: String,
+    /// Whether the answer is the same wherever it is found, because it is asked for by its digest.
+    pub(super) by_digest: bool,
+    /// Where the list began of which this is a later page.
+    pub(super) begun_at: Option<&'a Repository>,
     pub(super) accept: Option<&'static str>,
     /// The largest body that is read, in bytes.
     pub(super) limit: usize,
@@ -66,18 +77,20 @@ pub(super) struct Fetched {
     pub(super) bytes: Bytes,
 }
 
-/// What is shared by all requests to one host.
-struct Host {
-    base: Url,
-    places: Semaphore,
-    /// Until when the host asked to be left alone.
-    held_until: Mutex<Option<Instant>>,
+/// What came of a candidate's turn.
+enum Outcome {
+    /// This, for somebody who showed who he is or for anybody.
+    Found { fetched: Fetched, known: bool },
+    /// There is none, says the registry, to the one or to the other.
+    Absent { known: bool },
+    /// The registry, or its token service, wants somebody else.
+    Denied(String),
 }
 
 /// What a candidate achieved.
 enum Tried {
-    /// The registry answered the question, well or badly.
-    Answered(Box<Answer>),
+    /// The registry answered the question, well or badly, to somebody who showed who he is or to nobody in particular.
+    Answered { answer: Box<Answer>, known: bool },
     /// The registry, or its token service, wants somebody else.
     Denied(String),
 }
@@ -85,36 +98,41 @@ enum Tried {
 // === impl Asking ===
 
 impl Asking {
-    pub(super) fn new(settings: &OciSettings) -> Result<Self, OciSettingsError> {
-        let fence = Arc::new(Fence::new(
-            settings.insecure.clone(),
-            settings.token_realms.clone(),
-        ));
+    pub(super) fn new(
+        settings: &OciSettings,
+        hosts: RegistryHosts,
+    ) -> Result<Self, OciSettingsError> {
+        let plain = PlainHttp::new(settings.insecure.clone(), hosts.clone());
+        let fence = Arc::new(Fence::new(plain, settings.token_realms.clone()));
         Ok(Self {
-            transport: Transport::new(settings, Arc::clone(&fence))?,
+            transport: Transport::new(settings, &hosts, Arc::clone(&fence))?,
             authorizer: Authorizer::new(Arc::clone(&fence), settings.limits.token_bytes),
             fence,
             hosts: Cache::builder()
                 .max_capacity(HOSTS)
                 .time_to_idle(HOST_IDLE)
                 .build(),
+            settings: hosts,
             limits: settings.limits.clone(),
         })
     }
 
-    /// Asks until there is an answer, or no more reason to ask. `None` is the registry's 404.
-    pub(super) async fn ask(&self, ask: &Ask<'_>) -> Result<Option<Fetched>, FetchError> {
-        let host = self.host(ask.repository.registry()).await?;
-        let mut retries = Retries::new(self.limits.attempts, Instant::now(), ask.access.deadline);
+    /// Asks one host until there is an answer, or no more reason to ask. `None` is its 404.
+    pub(super) async fn ask_host(
+        &self,
+        ask: &Ask<'_>,
+        host: &Host,
+        attempts: usize,
+    ) -> Result<Option<Fetched>, FetchError> {
+        let mut retries = Retries::new(attempts, Instant::now(), ask.access.deadline);
         loop {
-            let error = match self.attempt(ask, &host).await {
+            let error = match self.attempt(ask, host).await {
                 Ok(found) => return Ok(found),
                 Err(error) => error,
             };
             let pause = match &error {
                 FetchError::Unreachable { .. } => retries.after_failure(Instant::now()),
                 FetchError::Throttled { retry_after, .. } => {
-                    host.hold(*retry_after);
                     retries.after_throttling(Instant::now(), *retry_after)
                 }
                 _ => None,
@@ -126,38 +144,87 @@ impl Asking {
         }
     }
 
-    async fn host(&self, registry: &str) -> Result<Arc<Host>, FetchError> {
+    /// What is known of a host by this name.
+    pub(super) async fn host(&self, registry: &str) -> Result<Arc<Host>, FetchError> {
         let base = self
             .fence
             .base(registry)
             .map_err(|refusal| refused(registry, refusal))?;
-        let places = self
-            .limits
-            .concurrent_requests
-            .clamp(1, Semaphore::MAX_PERMITS);
         let host = async {
-            Arc::new(Host {
+            let settings = self.settings.of(&base).cloned().unwrap_or_default();
+            Arc::new(Host::new(
                 base,
-                places: Semaphore::new(places),
-                held_until: Mutex::default(),
-            })
+                settings.credentials.clone(),
+                settings.mirrors.clone(),
+                self.limits.concurrent_requests,
+            ))
         };
         Ok(self.hosts.get_with(registry.to_owned(), host).await)
     }
 
     async fn attempt(&self, ask: &Ask<'_>, host: &Host) -> Result<Option<Fetched>, FetchError> {
-        let registry = ask.repository.registry();
-        let _place = host.place(registry, ask.access.deadline).await?;
-        let until = Until::new(self.limits.request, ask.access.deadline);
+        let (keychain, repository) = (&ask.access.keychain, ask.repository);
+        let candidates = self
+            .authorizer
+            .candidates(keychain, &host.credentials, repository);
         let mut denials = Vec::new();
-        for candidate in Candidate::all(&ask.access.keychain, ask.repository) {
-            match self.try_as(ask, host, candidate, until).await? {
-                Tried::Answered(answer) => return self.conclude(ask, *answer, until).await,
-                Tried::Denied(detail) => denials.push(format!("{}: {detail}", candidate.source())),
+        // Whether somebody with a name was told that there is nothing.
+        let mut absent = false;
+        for candidate in candidates.await {
+            let is_anonymous = candidate.id().is_none();
+            if is_anonymous && absent {
+                break;
+            }
+            let tried = self.attempt_as(ask, host, candidate).await;
+            if let Err(FetchError::Throttled { retry_after, .. }) = &tried {
+                host.hold(candidate.id(), *retry_after);
+            }
+            match tried? {
+                Outcome::Found { fetched, known } => {
+                    if known {
+                        self.authorizer.was_good(candidate, repository).await;
+                    }
+                    return Ok(Some(fetched));
+                }
+                Outcome::Absent { .. } if candidate.is_good() => return Ok(None),
+                Outcome::Absent { known: true } => absent = true,
+                Outcome::Absent { known: false } if !is_anonymous => {}
+                Outcome::Absent { known: false } if denials.is_empty() => return Ok(None),
+                Outcome::Absent { known: false } => {
+                    denials.push(format!("{}: status 404", candidate.source()));
+                }
+                Outcome::Denied(detail) => {
+                    denials.push(format!("{}: {detail}", candidate.source()));
+                }
             }
         }
-        self.authorizer.unlearn(ask.repository).await;
+        if absent {
+            return Ok(None);
+        }
+        self.authorizer.unlearn(repository).await;
         Err(auth(ask, denials.join("; ")))
+    }
+
+    /// One candidate's turn, in a place of its own.
+    async fn attempt_as(
+        &self,
+        ask: &Ask<'_>,
+        host: &Host,
+        candidate: Candidate<'_>,
+    ) -> Result<Outcome, FetchError> {
+        let (registry, deadline) = (ask.repository.registry(), ask.access.deadline);
+        let _place = host.place(registry, candidate.id(), deadline).await?;
+        let until = Until::new(self.limits.request, deadline);
+        match self.try_as(ask, host, candidate, until).await? {
+            Tried::Denied(detail) => Ok(Outcome::Denied(detail)),
+            Tried::Answered { answer, known } => {
+                let found = self.conclude(ask, *answer, until).await?;
+                Ok(match found {
+                    Some(fetched) => Outcome::Found { fetched, known },
+                    None => Outcome::Absent { known },
+                })
+            }
+        }
     }
 
     /// What `candidate` carries to answer `known`. A challenge that leads nowhere is not remembered.
@@ -248,7 +315,12 @@ impl Asking {
                 (StatusCode::FORBIDDEN, None) => {
                     return Ok(Tried::Denied(self.denial(answer, ask, until).await));
                 }
-                _ => return Ok(Tried::Answered(Box::new(answer))),
+                _ => {
+                    return Ok(Tried::Answered {
+                        answer: Box::new(answer),
+                        known: candidate.id().is_some() && proof != Proof::Nothing,
+                    });
+                }
             }
         }
     }
@@ -305,49 +377,6 @@ impl Asking {
             .error_code(ask.repository.registry(), self.limits.error_bytes, until)
             .await;
         with_code(status.as_u16(), code)
-    }
-}
-
-// === impl Host ===
-
-impl Host {
-    /// A place among the requests to this host, once it may be asked again.
-    async fn place(
-        &self,
-        registry: &str,
-        deadline: Instant,
-    ) -> Result<SemaphorePermit<'_>, FetchError> {
-        let held_until = *self
-            .held_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(until) = held_until.filter(|until| *until > Instant::now()) {
-            if until >= deadline {
-                let retry_after = Some(until.saturating_duration_since(Instant::now()));
-                return Err(FetchError::Throttled {
-                    registry: registry.to_owned(),
-                    retry_after,
-                });
-            }
-            sleep_until(until).await;
-        }
-        let overloaded = || FetchError::Overloaded {
-            what: format!("requests to registry {registry}"),
-        };
-        match timeout_at(deadline, self.places.acquire()).await {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) | Err(_) => Err(overloaded()),
-        }
-    }
-
-    fn hold(&self, asked: Option<Duration>) {
-        let Some(until) = asked.and_then(|asked| Instant::now().checked_add(hold(asked))) else {
-            return;
-        };
-        *self
-            .held_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(until);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Which credential goes with a request, driven by the registry's 401.
 //!
 //! The registry is never pinged. What it asked for once is remembered, per repository and per host, so that a warm request
-//! carries its proof at once. The credentials that apply to the repository are tried in the keychain's order, and then nothing.
+//! carries its proof at once. The credentials that apply to the repository are tried in the keychain's order, those that were good for
+//! it before coming first, and then nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::challenge::Challenge;
 use super::fence::{Fence, host_of};
 use super::token::{TokenFailure, TokenKey, TokenRequest, Tokens, basic, bearer};
 use super::transport::Transport;
-use crate::gather::keychain::{Credential, Keychain, KeychainEntry, KeychainId};
+use crate::gather::keychain::{Credential, CredentialId, Keychain, KeychainEntry, for_path};
 use crate::gather::registry::FetchError;
 use crate::image::Repository;
 
@@ -26,6 +27,10 @@ const CREDENTIALS: usize = 8;
 const CHALLENGES_BYTES: u64 = 8 << 20;
 /// How long a challenge is remembered when it is not used.
 const CHALLENGE_IDLE: Duration = Duration::from_hours(1);
+/// For how many repositories it is remembered which credentials were good.
+const GOOD: u64 = 20_000;
+/// How long it is remembered.
+const GOOD_TIME: Duration = Duration::from_mins(10);
 
 /// Proofs for requests.
 pub(super) struct Authorizer {
@@ -33,6 +38,8 @@ pub(super) struct Authorizer {
     tokens: Tokens,
     /// By registry and repository path; the empty path is what the registry last asked for at all.
     challenges: Cache<(String, String), Known>,
+    /// Credentials with which something was read in a repository.
+    good: Cache<(Repository, CredentialId), ()>,
 }
 
 /// What a registry asked for.
@@ -46,8 +53,9 @@ pub(super) struct Known {
 /// One way to ask: with an entry of the keychain, or without any.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate<'a> {
-    entry: Option<(usize, &'a KeychainEntry)>,
-    keychain: KeychainId,
+    entry: Option<(CredentialId, &'a KeychainEntry)>,
+    /// Whether something was read with it in this repository before.
+    is_good: bool,
 }
 
 /// What a request carries.
@@ -72,24 +80,20 @@ pub(super) struct Purpose<'a> {
 // === impl Candidate ===
 
 impl<'a> Candidate<'a> {
-    /// The ways to ask for `repository`, in the order in which they are tried.
-    pub(super) fn all(keychain: &'a Keychain, repository: &Repository) -> Vec<Self> {
-        let entries = keychain
-            .for_repository(repository)
-            .into_iter()
-            .take(CREDENTIALS)
-            .enumerate();
-        let named = entries.map(|entry| Self {
-            entry: Some(entry),
-            keychain: keychain.id(),
-        });
-        // The anonymous token is the same for everybody.
-        named
-            .chain([Self {
-                entry: None,
-                keychain: KeychainId::default(),
-            }])
-            .collect()
+    /// Asking without any.
+    pub(super) const ANONYMOUS: Self = Self {
+        entry: None,
+        is_good: false,
+    };
+
+    /// Which credential this is; `None` without any.
+    pub(super) fn id(&self) -> Option<CredentialId> {
+        self.entry.map(|(id, _)| id)
+    }
+
+    /// Whether something was read with it in this repository before: what it does not see there is not there.
+    pub(super) fn is_good(&self) -> bool {
+        self.is_good
     }
 
     /// Where it comes from, for messages.
@@ -114,8 +118,7 @@ impl<'a> Candidate<'a> {
         TokenKey {
             registry: repository.registry().to_owned(),
             repository: repository.path().to_owned(),
-            keychain: self.keychain,
-            credential: self.entry.map(|(index, _)| index),
+            credential: self.id(),
         }
     }
 }
@@ -137,6 +140,42 @@ impl Authorizer {
             fence,
             tokens: Tokens::new(token_bytes),
             challenges,
+            good: Cache::builder()
+                .max_capacity(GOOD)
+                .time_to_live(GOOD_TIME)
+                .build(),
+        }
+    }
+
+    /// The ways to ask for `repository`, in the order in which they are tried: what the keychain has for it, then our `own` credentials
+    /// for its registry, then none. Those that were good before come before the others.
+    pub(super) async fn candidates<'a>(
+        &self,
+        keychain: &'a Keychain,
+        own: &'a [KeychainEntry],
+        repository: &Repository,
+    ) -> Vec<Candidate<'a>> {
+        let mut candidates: Vec<Candidate<'a>> = Vec::new();
+        let entries = keychain.for_repository(repository).into_iter();
+        for entry in entries.chain(for_path(own, repository)) {
+            let id = entry.id();
+            if candidates.len() >= CREDENTIALS || candidates.iter().any(|c| c.id() == Some(id)) {
+                continue;
+            }
+            candidates.push(Candidate {
+                entry: Some((id, entry)),
+                is_good: self.good.get(&(repository.clone(), id)).await.is_some(),
+            });
+        }
+        candidates.sort_by_key(|candidate| !candidate.is_good);
+        candidates.push(Candidate::ANONYMOUS);
+        candidates
+    }
+
+    /// Remembers that something was read with this credential.
+    pub(super) async fn was_good(&self, candidate: Candidate<'_>, repository: &Repository) {
+        if let Some(id) = candidate.id().filter(|_| !candidate.is_good) {
+            self.good.insert((repository.clone(), id), ()).await;
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -12,7 +13,9 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 use super::ask::{Ask, Asking, Fetched, malformed};
+use super::hosts::RegistryHosts;
 use super::manifest;
+use super::mirrors::Read;
 use super::observe::RequestClass;
 use super::referrers;
 use super::{OciSettings, OciSettingsError};
@@ -28,7 +31,9 @@ const CONTENT_DIGEST: &str = "docker-content-digest";
 /// All registries, over the network. Cheap to clone; clones share connections, tokens and bounds.
 #[derive(Clone)]
 pub struct OciRegistry {
-    asking: Arc<Asking>,
+    settings: Arc<OciSettings>,
+    /// How hosts are asked now. Taken once per question.
+    asking: Arc<ArcSwap<Asking>>,
 }
 
 // === impl OciRegistry ===
@@ -36,9 +41,21 @@ pub struct OciRegistry {
 impl OciRegistry {
     /// A client with these settings. It makes no connection yet.
     pub fn new(settings: &OciSettings) -> Result<Self, OciSettingsError> {
+        let asking = Asking::new(settings, settings.hosts.clone())?;
         Ok(Self {
-            asking: Arc::new(Asking::new(settings)?),
+            settings: Arc::new(settings.clone()),
+            asking: Arc::new(ArcSwap::from_pointee(asking)),
         })
+    }
+
+    /// Asks hosts in this way from now on. Nothing that was learned in the old way is kept: no connection, token or challenge.
+    ///
+    /// # Errors
+    /// No client can be made of that; the old way stays.
+    pub fn replace_hosts(&self, hosts: RegistryHosts) -> Result<(), OciSettingsError> {
+        let asking = Asking::new(&self.settings, hosts)?;
+        self.asking.store(Arc::new(asking));
+        Ok(())
     }
 
     async fn head(
@@ -52,20 +69,24 @@ impl OciRegistry {
             access,
             class: RequestClass::ManifestHead,
             path: format!("manifests/{tag}"),
+            by_digest: false,
+            begun_at: None,
             accept: Some(manifest::ACCEPT),
             limit: 0,
             what: format!("tag {tag} of {}", repository.path()),
         };
-        let Some(answer) = self.asking.ask(&ask).await? else {
-            return Ok(None);
+        let claimed = |ask: &Ask<'_>, fetched: Fetched| {
+            claimed_digest(ask, &fetched.headers).map(Read::Something)
         };
-        if let Some(digest) = claimed_digest(&ask, &answer.headers)? {
-            return Ok(Some(digest));
+        match self.asking.load_full().ask(&ask, claimed).await? {
+            None => Ok(None),
+            Some(Some(digest)) => Ok(Some(digest)),
+            Some(None) => {
+                let reference = ManifestReference::Tag(tag.clone());
+                let fetched = self.get_manifest(repository, &reference, access).await?;
+                Ok(fetched.map(|manifest| manifest.digest))
+            }
         }
-        let fetched = self
-            .get_manifest(repository, &ManifestReference::Tag(tag.clone()), access)
-            .await?;
-        Ok(fetched.map(|manifest| manifest.digest))
     }
 
     async fn get_manifest(
@@ -83,22 +104,24 @@ impl OciRegistry {
             access,
             class: RequestClass::ManifestGet,
             path: format!("manifests/{name}"),
+            by_digest: expected.is_some(),
+            begun_at: None,
             accept: Some(manifest::ACCEPT),
-            limit: self.asking.limits.manifest_bytes,
+            limit: self.settings.limits.manifest_bytes,
             what: format!("manifest {name} of {}", repository.path()),
         };
-        let Some(Fetched { headers, bytes }) = self.asking.ask(&ask).await? else {
-            return Ok(None);
+        let read = |ask: &Ask<'_>, Fetched { headers, bytes }: Fetched| {
+            let claimed = claimed_digest(ask, &headers)?;
+            let digest = own_digest(ask, &bytes, expected, claimed.as_ref())?;
+            let media_type = manifest::media_type(headers.get(CONTENT_TYPE), &bytes)
+                .map_err(|detail| malformed(ask, detail))?;
+            Ok(Read::Something(FetchedManifest {
+                bytes,
+                media_type,
+                digest,
+            }))
         };
-        let claimed = claimed_digest(&ask, &headers)?;
-        let digest = own_digest(&ask, &bytes, expected, claimed.as_ref())?;
-        let media_type = manifest::media_type(headers.get(CONTENT_TYPE), &bytes)
-            .map_err(|detail| malformed(&ask, detail))?;
-        Ok(Some(FetchedManifest {
-            bytes,
-            media_type,
-            digest,
-        }))
+        self.asking.load_full().ask(&ask, read).await
     }
 
     async fn get_blob(
@@ -120,30 +143,28 @@ impl OciRegistry {
             access,
             class: RequestClass::BlobGet,
             path: format!("blobs/{}", blob.digest),
+            by_digest: true,
+            begun_at: None,
             accept: None,
             limit: size,
             what,
         };
-        let fetched = match self.asking.ask(&ask).await {
-            Ok(Some(fetched)) => fetched,
-            Ok(None) => return Ok(None),
+        let read = |ask: &Ask<'_>, Fetched { bytes, .. }: Fetched| {
+            own_digest(ask, &bytes, Some(&blob.digest), None)?;
+            if bytes.len() != size {
+                let detail = format!("{} bytes, its manifest claims {size}", bytes.len());
+                return Err(malformed(ask, detail));
+            }
+            Ok(Read::Something(bytes))
+        };
+        match self.asking.load_full().ask(&ask, read).await {
             // Read up to the claimed size only, so it is the claim that is wrong.
             Err(FetchError::TooLarge { what, .. }) if what == ask.what => {
-                return Err(malformed(
-                    &ask,
-                    format!("more than the {size} bytes that its manifest claims"),
-                ));
+                let detail = format!("more than the {size} bytes that its manifest claims");
+                Err(malformed(&ask, detail))
             }
-            Err(error) => return Err(error),
-        };
-        own_digest(&ask, &fetched.bytes, Some(&blob.digest), None)?;
-        if fetched.bytes.len() != size {
-            return Err(malformed(
-                &ask,
-                format!("{} bytes, its manifest claims {size}", fetched.bytes.len()),
-            ));
+            answer => answer,
         }
-        Ok(Some(fetched.bytes))
     }
 
     async fn get_referrers(
@@ -157,20 +178,28 @@ impl OciRegistry {
             access,
             class: RequestClass::Referrers,
             path: referrers::path(page),
+            by_digest: false,
+            begun_at: page.from.as_ref().map(|from| &from.listed_by),
             accept: Some(referrers::ACCEPT),
-            limit: self.asking.limits.referrers_page_bytes,
+            limit: self.settings.limits.referrers_page_bytes,
             what: format!("the referrers of {}@{}", repository.path(), page.subject),
         };
-        let Some(Fetched { headers, bytes }) = self.asking.ask(&ask).await? else {
-            return Ok(None);
+        let read = |ask: &Ask<'_>, Fetched { headers, bytes }: Fetched| {
+            let next = referrers::next(&headers, ask.repository, page)
+                .map_err(|detail| malformed(ask, detail))?;
+            let is_empty = next.is_none() && referrers::is_empty(&bytes);
+            let page = FetchedReferrers {
+                bytes,
+                filtered: referrers::filtered(&headers),
+                next,
+            };
+            Ok(if is_empty {
+                Read::Nothing(page)
+            } else {
+                Read::Something(page)
+            })
         };
-        let next = referrers::next(&headers, repository, page)
-            .map_err(|detail| malformed(&ask, detail))?;
-        Ok(Some(FetchedReferrers {
-            bytes,
-            filtered: referrers::filtered(&headers),
-            next,
-        }))
+        self.asking.load_full().ask(&ask, read).await
     }
 }
 

@@ -7,7 +7,7 @@ use reqwest::Url;
 use url::Host;
 
 use super::address::{Class, Scope};
-use super::insecure::{InsecureHosts, is_loopback};
+use super::insecure::{PlainHttp, is_loopback};
 
 /// The longest URL that we let a registry send us to, in bytes.
 const URL_BYTES: usize = 8 << 10;
@@ -15,7 +15,7 @@ const URL_BYTES: usize = 8 << 10;
 /// The rules.
 #[derive(Clone, Debug)]
 pub(super) struct Fence {
-    insecure: InsecureHosts,
+    insecure: PlainHttp,
     /// Pairs of registry host and realm host that an operator vouches for.
     token_realms: Vec<(String, String)>,
 }
@@ -41,13 +41,13 @@ pub(super) struct Realm {
 }
 
 impl Fence {
-    pub(super) fn new(insecure: InsecureHosts, token_realms: Vec<(String, String)>) -> Self {
+    pub(super) fn new(insecure: impl Into<PlainHttp>, token_realms: Vec<(String, String)>) -> Self {
         let token_realms = token_realms
             .into_iter()
             .map(|(registry, realm)| (registry.to_ascii_lowercase(), realm.to_ascii_lowercase()))
             .collect();
         Self {
-            insecure,
+            insecure: insecure.into(),
             token_realms,
         }
     }
@@ -67,6 +67,9 @@ impl Fence {
             .map_err(|_| refuse("the registry is not a host"))?;
         if !url.username().is_empty() || url.password().is_some() || url.path() != "/v2/" {
             return Err(refuse("the registry is not a host"));
+        }
+        if names_metadata(&url) {
+            return Err(refuse(METADATA_RULE));
         }
         if !self.insecure.applies(&url) {
             return Ok(url);
@@ -226,8 +229,36 @@ fn parse(text: &str) -> Result<Url, Refusal> {
             rule: "the address carries a user",
         });
     }
+    if names_metadata(&url) {
+        return Err(Refusal {
+            target: host_of(&url),
+            rule: METADATA_RULE,
+        });
+    }
     url.set_fragment(None);
     Ok(url)
+}
+
+/// Why the name of a metadata service is refused.
+const METADATA_RULE: &str = "cloud metadata services are never contacted";
+
+/// Whether the host is a cloud's metadata service by its name. Addresses are checked when a name is resolved; behind an HTTP proxy
+/// somebody else resolves it, so these names are refused by themselves.
+fn names_metadata(url: &Url) -> bool {
+    const NAMES: [&str; 5] = [
+        "metadata",
+        "metadata.google.internal",
+        "metadata.goog",
+        "instance-data",
+        "instance-data.ec2.internal",
+    ];
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            NAMES.contains(&name.as_str())
+        }
+        _ => false,
+    }
 }
 
 /// Whether both hosts are names below one domain that somebody registered (`registry.gitlab.com` and `gitlab.com`).

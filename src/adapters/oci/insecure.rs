@@ -9,6 +9,8 @@ use std::str::FromStr;
 use reqwest::Url;
 use url::Host;
 
+use super::hosts::RegistryHosts;
+
 /// The hosts that an operator allows plain HTTP for. The default is none, which leaves loopback.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InsecureHosts {
@@ -34,6 +36,44 @@ pub struct InvalidInsecureHost {
     pub value: String,
 }
 
+/// Who is spoken to over plain HTTP: what is said about a single host counts before `--insecure-registry` and loopback.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PlainHttp {
+    insecure: InsecureHosts,
+    hosts: RegistryHosts,
+}
+
+// === impl PlainHttp ===
+
+impl From<InsecureHosts> for PlainHttp {
+    fn from(insecure: InsecureHosts) -> Self {
+        Self {
+            insecure,
+            hosts: RegistryHosts::default(),
+        }
+    }
+}
+
+impl PlainHttp {
+    pub(super) fn new(insecure: InsecureHosts, hosts: RegistryHosts) -> Self {
+        Self { insecure, hosts }
+    }
+
+    /// Whether this host is spoken to over plain HTTP: loopback as written, or named by the operator.
+    pub(super) fn applies(&self, url: &Url) -> bool {
+        self.said(url).unwrap_or_else(|| self.insecure.applies(url))
+    }
+
+    /// Whether the operator named this host.
+    pub(super) fn names(&self, url: &Url) -> bool {
+        self.said(url).unwrap_or_else(|| self.insecure.names(url))
+    }
+
+    fn said(&self, url: &Url) -> Option<bool> {
+        self.hosts.of(url).and_then(|settings| settings.plain_http)
+    }
+}
+
 // === impl InsecureHosts ===
 
 impl InsecureHosts {
@@ -48,13 +88,11 @@ impl InsecureHosts {
         Ok(Self { rules })
     }
 
-    /// Whether this host is spoken to over plain HTTP: loopback as written, or named by the operator.
-    pub(super) fn applies(&self, url: &Url) -> bool {
+    fn applies(&self, url: &Url) -> bool {
         is_loopback(url) || self.names(url)
     }
 
-    /// Whether the operator named this host.
-    pub(super) fn names(&self, url: &Url) -> bool {
+    fn names(&self, url: &Url) -> bool {
         self.rules.iter().any(|rule| rule.applies(url))
     }
 }

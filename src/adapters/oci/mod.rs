@@ -9,7 +9,8 @@
 //! | `client` | other bytes than asked for (T-05, T-51), wrong sizes, digests that are none (T-54) |
 //! | `manifest` | documents that can be read in two ways (T-50) |
 //! | `referrers` | lists that lead elsewhere (T-53) |
-//! | `ask` | too many requests at once, endless retries; only 404 means absent (T-52) |
+//! | `mirrors` | a mirror that hides evidence, or serves other bytes |
+//! | `ask`, `host` | too many requests at once, endless retries; only 404 means absent (T-52) |
 //! | `authorize`, `token` | one tenant's credentials used for another, tokens that break out of their header |
 //! | `challenge` | `WWW-Authenticate` of any shape |
 //! | `transport` | redirects that take credentials along (T-53) |
@@ -17,7 +18,8 @@
 //! | `fence`, `address`, `lookup`, `insecure` | where a registry may lead us at all (T-53), by name and by address; plain HTTP |
 //! | `retry` | waits that do not fit into the deadline |
 //! | `web` | what a policy's URL leads to; not a registry, behind the same fence |
-//! | `docker_config` | credentials on disk and in Kubernetes Secrets (T-16) |
+//! | `hosts` | settings of one host that are used for another (T-16): `registries.yaml` |
+//! | `docker_config`, `helper` | credentials on disk (T-16) |
 
 pub(in crate::adapters) mod address;
 mod answer;
@@ -27,9 +29,13 @@ mod challenge;
 mod client;
 mod docker_config;
 mod fence;
+mod helper;
+mod host;
+mod hosts;
 mod insecure;
 mod lookup;
 mod manifest;
+mod mirrors;
 mod observe;
 mod referrers;
 mod retry;
@@ -40,9 +46,12 @@ mod web;
 
 use std::sync::Arc;
 
+pub use crate::gather::keychain::docker::{entries_from_dockercfg, entries_from_dockerconfigjson};
 pub use client::OciRegistry;
-pub use docker_config::{
-    DockerConfig, DockerConfigError, entries_from_dockercfg, entries_from_dockerconfigjson,
+pub use docker_config::{DockerConfig, DockerConfigError};
+pub use hosts::{
+    Fingerprint, LoadedRegistries, RegistriesError, RegistryHosts, load_registries,
+    watch_registries,
 };
 pub use insecure::{InsecureHosts, InvalidInsecureHost};
 pub use lookup::{Lookup, SystemLookup};
@@ -65,6 +74,8 @@ pub struct OciSettings {
     /// Pairs of registry host and host of its token service (both without port) where credentials may go, beside the same host
     /// and hosts of the same registrable domain (T-53).
     pub token_realms: Vec<(String, String)>,
+    /// What is different about single hosts.
+    pub hosts: RegistryHosts,
     /// How host names become addresses. Whatever it answers is still fenced.
     pub lookup: Arc<dyn Lookup>,
     /// Who counts the requests.
@@ -107,6 +118,7 @@ impl Default for OciSettings {
             extra_ca: None,
             user_agent: concat!("vouchsafe/", env!("CARGO_PKG_VERSION")).to_owned(),
             token_realms: Vec::new(),
+            hosts: RegistryHosts::default(),
             lookup: Arc::new(SystemLookup),
             observer: Arc::new(()),
         }

@@ -6,6 +6,8 @@
 use http::header::LINK;
 use http::{HeaderMap, HeaderValue};
 use reqwest::Url;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::gather::registry::{PageToken, ReferrersPage};
 use crate::image::Repository;
@@ -23,7 +25,7 @@ pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json";
 pub(super) fn path(page: &ReferrersPage) -> String {
     let path = format!("referrers/{}", page.subject);
     match (&page.from, page.artifact_type) {
-        (Some(PageToken(query)), _) => format!("{path}?{query}"),
+        (Some(PageToken { query, .. }), _) => format!("{path}?{query}"),
         (None, Some(wanted)) => {
             let query: String = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("artifactType", wanted)
@@ -42,6 +44,16 @@ pub(super) fn filtered(headers: &HeaderMap) -> bool {
             .split(',')
             .any(|filter| filter.trim().eq_ignore_ascii_case("artifactType"))
     })
+}
+
+/// Whether the page lists nothing at all. What cannot be read is not called empty.
+pub(super) fn is_empty(page: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Page {
+        manifests: Option<Vec<IgnoredAny>>,
+    }
+    let page: Option<Page> = serde_json::from_slice(page).ok();
+    page.is_some_and(|page| page.manifests.is_none_or(|manifests| manifests.is_empty()))
 }
 
 /// Where the list goes on; an error when that is no page of this list.
@@ -68,7 +80,10 @@ pub(super) fn next(
         return Err("its next page is not a page of the same list");
     }
     match next.query() {
-        Some(query) if query.len() <= TOKEN_BYTES => Ok(Some(PageToken(query.to_owned()))),
+        Some(query) if query.len() <= TOKEN_BYTES => Ok(Some(PageToken {
+            query: query.to_owned(),
+            listed_by: repository.clone(),
+        })),
         Some(_) => Err("the address of its next page is too long"),
         None => Err("its next page is its first one"),
     }
@@ -145,7 +160,10 @@ mod tests {
             "<?last=a&n=5>; title=\"x\"; REL=\"prev Next\"",
             "</v2/t/app/referrers/SUBJECT?last=z>; rel=\"first\", <?last=a&n=5>; rel=\"next\"",
         ] {
-            let next = PageToken("last=a&n=5".to_owned());
+            let next = PageToken {
+                query: "last=a&n=5".to_owned(),
+                listed_by: Repository::parse("registry.example/t/app").unwrap(),
+            };
             assert_eq!(next_after(link), Ok(Some(next)), "{link}");
         }
         assert_eq!(next_after("<?last=a>; rel=\"prev\""), Ok(None));

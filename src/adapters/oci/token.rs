@@ -1,8 +1,8 @@
 //! Bearer tokens: exchanging a credential for one, and keeping it while it is good.
 //!
 //! The exchange is that of the distribution project: `GET` with user and password or nothing, `POST` (RFC 6749) for an identity
-//! token. A token is kept under everything that made it visible: registry, repository, the keychain's content and the
-//! credential in it. The action is always `pull`. So one tenant's token is never sent for another.
+//! token. A token is kept under everything that made it visible: registry, repository and the credential, by its content. The action
+//! is always `pull`. So one tenant's token is never sent for another who does not have the same credential.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use super::answer::{Answer, Until};
 use super::fence::{Realm, host_of};
 use super::observe::RequestClass;
 use super::transport::{Request, Transport};
-use crate::gather::keychain::{Credential, KeychainId};
+use crate::gather::keychain::{Credential, CredentialId};
 use crate::gather::registry::FetchError;
 
 /// Tokens kept at one time, in bytes: a hostile service can make each as large as its answer may be.
@@ -38,10 +38,8 @@ pub(super) struct TokenKey {
     pub(super) registry: String,
     /// The repository's path.
     pub(super) repository: String,
-    /// Whose credentials.
-    pub(super) keychain: KeychainId,
-    /// Which of those that apply to the repository; `None` is the anonymous token.
-    pub(super) credential: Option<usize>,
+    /// With which credential; `None` is the anonymous token, which is the same for everybody.
+    pub(super) credential: Option<CredentialId>,
 }
 
 /// What a token is asked for with.

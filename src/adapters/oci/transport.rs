@@ -1,19 +1,22 @@
 //! One HTTP request, bounded in every direction: time, size, redirects, addresses.
 //!
-//! There is one HTTP client per [`Scope`], because what a connection may lead to depends on who named the host. Redirects are
-//! followed here and not by the client: each hop is checked, and `Authorization` never leaves scheme, host and port it was made
-//! for.
+//! There is one HTTP client per [`Scope`], because what a connection may lead to depends on who named the host; and such a set of
+//! clients for each host that has certificates or a proxy of its own, so that these are never used for another. Redirects are followed
+//! here and not by the client: each hop is checked, goes out as its own host's settings say, and `Authorization` never leaves scheme,
+//! host and port it was made for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Method};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Proxy, Response, Url};
 use tokio::time::Instant;
 
 use super::address::{Class, Scope};
 use super::answer::{Answer, Until, failure, refused};
 use super::fence::{Fence, Refusal, class_as_written, host_of, is_same_origin};
+use super::hosts::{ClientCertificate, ProxyChoice, RegistryHosts};
 use super::lookup::{FencedLookup, Seen};
 use super::observe::{RequestClass, RequestObserver, RequestOutcome};
 use super::{OciSettings, OciSettingsError, tls};
@@ -22,15 +25,31 @@ use crate::limits::RegistryLimits;
 
 /// Bounded requests to registries, token services and storage.
 pub(super) struct Transport {
-    /// Loopback as written. It is never reached through a proxy.
-    loopback: Client,
-    as_written: Client,
-    from_private: Client,
-    from_public: Client,
+    usual: Clients,
+    /// For hosts with connections of their own, by the number of their entry.
+    special: BTreeMap<usize, Special>,
+    hosts: RegistryHosts,
     seen: Arc<Seen>,
     fence: Arc<Fence>,
     limits: RegistryLimits,
     observer: Arc<dyn RequestObserver>,
+}
+
+/// One HTTP client for each way in which a host may have been named.
+struct Clients {
+    /// Loopback as written. It is never reached through a proxy of the environment.
+    loopback: Client,
+    as_written: Client,
+    from_private: Client,
+    from_public: Client,
+}
+
+/// The clients of a host with connections of its own.
+struct Special {
+    /// Where it is the registry that is asked.
+    own: Clients,
+    /// Where another host led to it: we do not say who we are. `None` where we never do.
+    led_to: Option<Clients>,
 }
 
 /// A request to be sent.
@@ -55,36 +74,39 @@ pub(super) struct Request<'a> {
 // === impl Transport ===
 
 impl Transport {
-    pub(super) fn new(settings: &OciSettings, fence: Arc<Fence>) -> Result<Self, OciSettingsError> {
+    pub(super) fn new(
+        settings: &OciSettings,
+        hosts: &RegistryHosts,
+        fence: Arc<Fence>,
+    ) -> Result<Self, OciSettingsError> {
+        let extra = settings.extra_ca.as_deref().map(tls::certificates);
+        let extra = extra.transpose()?.unwrap_or_default();
         let seen = Arc::new(Seen::default());
-        let proxies: Arc<[String]> = proxy_hosts().into();
-        let tls = tls::client_config(settings.extra_ca.as_deref())?;
-        let builder = |scope| {
-            let resolver = FencedLookup {
-                lookup: Arc::clone(&settings.lookup),
-                scope,
-                seen: Arc::clone(&seen),
-                proxies: Arc::clone(&proxies),
+        let proxies: Arc<[String]> = proxy_hosts().into_iter().chain(hosts.proxies()).collect();
+        let usual_tls = tls::client_config(extra.clone(), None)?;
+        let clients = |tls: &rustls::ClientConfig, proxy: &ProxyChoice| {
+            Clients::new(settings, tls, proxy, &seen, &proxies)
+        };
+        let mut special = BTreeMap::new();
+        for host in hosts.all().filter(|host| host.has_own_connections()) {
+            let authorities = [extra.as_slice(), host.authorities.as_slice()].concat();
+            let made = |who: Option<&ClientCertificate>| {
+                let tls = if who.is_none() && host.authorities.is_empty() {
+                    usual_tls.clone()
+                } else {
+                    tls::client_config(authorities.clone(), who)?
+                };
+                clients(&tls, &host.proxy)
             };
-            Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .dns_resolver(Arc::new(resolver))
-                .redirect(reqwest::redirect::Policy::none())
-                .referer(false)
-                .user_agent(&settings.user_agent)
-                .connect_timeout(settings.limits.connect)
-                .pool_max_idle_per_host(settings.limits.concurrent_requests)
-        };
-        let built = |builder: reqwest::ClientBuilder| {
-            builder
-                .build()
-                .map_err(|source| OciSettingsError::Client { source })
-        };
+            let who = host.client_certificate.as_deref();
+            let led_to = who.map(|_| made(None)).transpose()?;
+            let own = made(who)?;
+            special.insert(host.number, Special { own, led_to });
+        }
         Ok(Self {
-            loopback: built(builder(Scope::AsWritten).no_proxy())?,
-            as_written: built(builder(Scope::AsWritten))?,
-            from_private: built(builder(Scope::FromPrivate))?,
-            from_public: built(builder(Scope::FromPublic))?,
+            usual: clients(&usual_tls, &ProxyChoice::Environment)?,
+            special,
+            hosts: hosts.clone(),
             seen,
             fence,
             limits: settings.limits.clone(),
@@ -205,11 +227,12 @@ impl Transport {
             };
             request.scope.admits(class).map_err(refusal)?;
         }
+        let clients = self.clients(request);
         let client = match (written, request.scope) {
-            (Some(Class::Loopback), _) => &self.loopback,
-            (_, Scope::AsWritten) => &self.as_written,
-            (_, Scope::FromPrivate) => &self.from_private,
-            (_, Scope::FromPublic) => &self.from_public,
+            (Some(Class::Loopback), _) => &clients.loopback,
+            (_, Scope::AsWritten) => &clients.as_written,
+            (_, Scope::FromPrivate) => &clients.from_private,
+            (_, Scope::FromPublic) => &clients.from_public,
         };
         let mut builder = client.request(request.method.clone(), request.url.clone());
         if let Some(accept) = request.accept {
@@ -229,6 +252,20 @@ impl Transport {
             .map_err(|error| failure(request.registry, error))
     }
 
+    /// How the host of a request is connected to.
+    fn clients(&self, request: &Request<'_>) -> &Clients {
+        let settings = self.hosts.of(&request.url);
+        let special = settings.and_then(|settings| self.special.get(&settings.number));
+        match special {
+            Some(Special {
+                led_to: Some(led_to),
+                ..
+            }) if !is_same_origin(request.base, &request.url) => led_to,
+            Some(Special { own, .. }) => own,
+            None => &self.usual,
+        }
+    }
+
     /// The class of the address that answered: the most public of what was written, resolved and connected to.
     fn peer(&self, url: &Url, response: &Response) -> Class {
         if let Some(class) = class_as_written(url) {
@@ -242,6 +279,52 @@ impl Transport {
             .remote_addr()
             .map_or(Class::Public, |address| Class::of(address.ip()));
         resolved.max(connected)
+    }
+}
+
+// === impl Clients ===
+
+impl Clients {
+    fn new(
+        settings: &OciSettings,
+        tls: &rustls::ClientConfig,
+        proxy: &ProxyChoice,
+        seen: &Arc<Seen>,
+        proxies: &Arc<[String]>,
+    ) -> Result<Self, OciSettingsError> {
+        let client = |source| OciSettingsError::Client { source };
+        let through = match proxy {
+            ProxyChoice::Through(url) => Some(Proxy::all(url.clone()).map_err(client)?),
+            ProxyChoice::Environment | ProxyChoice::Direct => None,
+        };
+        let made = |scope, is_loopback: bool| {
+            let resolver = FencedLookup {
+                lookup: Arc::clone(&settings.lookup),
+                scope,
+                seen: Arc::clone(seen),
+                proxies: Arc::clone(proxies),
+            };
+            let builder = Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .dns_resolver(Arc::new(resolver))
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .user_agent(&settings.user_agent)
+                .connect_timeout(settings.limits.connect)
+                .pool_max_idle_per_host(settings.limits.concurrent_requests);
+            let builder = match (&through, proxy) {
+                (Some(through), _) => builder.proxy(through.clone()),
+                (None, ProxyChoice::Environment) if !is_loopback => builder,
+                (None, _) => builder.no_proxy(),
+            };
+            builder.build().map_err(client)
+        };
+        Ok(Self {
+            loopback: made(Scope::AsWritten, true)?,
+            as_written: made(Scope::AsWritten, false)?,
+            from_private: made(Scope::FromPrivate, false)?,
+            from_public: made(Scope::FromPublic, false)?,
+        })
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::memory;
 use super::super::rego::{Allowance, NoAnswer};
-use super::evidence::{Shortfall, search, summary};
+use super::evidence::{Shortfall, search, signer_entry, summary};
 use super::{Answer, Judge, Scope, Thoroughness};
 use crate::evidence::Candidate;
 use crate::gather::{FetchError, WantedEvidence};
@@ -17,9 +18,6 @@ use crate::predicate_policy::Decision;
 use crate::statement::PredicateType;
 use crate::verdict::{Cause, Reason, RegoResult};
 use crate::verify::{self, Attestation, Verified};
-
-/// SHA-256 of nothing: the `id` of attestations by key, as policy-controller writes it (their layers carry no signature annotation).
-const NO_SIGNATURE_ID: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// The rules are tried on all that was found so far, as soon as there is something for each of them, and again when more was found.
 /// With the answer come the statements that the rules look at, for people who ask what their policies are given.
@@ -32,16 +30,16 @@ pub(super) async fn judge(
     scope: &Scope<'_>,
     thoroughness: Thoroughness,
 ) -> Result<(Answer, Vec<Arc<str>>), FetchError> {
-    let trust = &scope.snapshot.trust;
+    let (requirement, now) = (&signed.requirement, Timestamp::now());
     let verify = |candidate: &Candidate| {
-        let key = memory::key(image.digest(), candidate, &signed.requirement, trust);
+        let key = memory::key(image.digest(), candidate, requirement);
         let verify = || {
             verify::attestation(
                 candidate,
                 image.digest(),
-                &signed.requirement,
-                trust,
+                requirement,
                 &judge.limits.evidence,
+                now,
             )
         };
         judge.memory.attestation(key, verify)
@@ -243,11 +241,11 @@ async fn passes(
 }
 
 fn attestation_entry(verified: &Verified<Attestation>, predicate_type: &PredicateType) -> Value {
-    json!({
-        "id": NO_SIGNATURE_ID,
-        "predicateType": predicate_type.written(),
-        "digest": verified.evidence().to_string(),
-    })
+    let mut entry = signer_entry(verified.signer());
+    entry.insert("id".to_owned(), json!(verified.value().id));
+    entry.insert("predicateType".to_owned(), json!(predicate_type.written()));
+    entry.insert("digest".to_owned(), json!(verified.evidence().to_string()));
+    Value::Object(entry)
 }
 
 impl Pool {

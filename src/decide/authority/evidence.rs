@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::super::Scope;
 use super::{Answer, Judge};
 use crate::evidence::{Candidate, Location};
@@ -10,7 +12,7 @@ use crate::image::PinnedImage;
 use crate::policy::SignedBy;
 use crate::statement::PredicateType;
 use crate::verdict::{Cause, EvidenceSummary, Reason, RejectedEvidence};
-use crate::verify::{Rejection, Verified};
+use crate::verify::{Rejection, Signer, Verified};
 
 /// A search for what an authority wants, in the place where its policy says it is kept.
 pub(super) fn search<'a>(
@@ -113,12 +115,19 @@ impl Shortfall {
 
 fn reason(rejection: &Rejection) -> Reason {
     match rejection {
-        Rejection::WrongKey { .. } => Reason::UntrustedSigner,
+        Rejection::WrongKey { .. } | Rejection::NoCertificate | Rejection::OtherKey => {
+            Reason::UntrustedSigner
+        }
+        Rejection::OtherIdentity { .. } => Reason::IdentityMismatch,
+        Rejection::InvalidCertificate { .. } => Reason::CertificateInvalid,
+        Rejection::NotLogged { .. } => Reason::NotLogged,
+        Rejection::NoTimestamp { .. } => Reason::NoTimestamp,
         // Shown only where nothing else was found: evidence of the other kind is none of this kind.
         Rejection::NotASignature => Reason::Unsigned,
         Rejection::NotAnAttestation => Reason::NoAttestation,
         Rejection::SubjectMismatch { .. } => Reason::SubjectMismatch,
         Rejection::Undecodable(_)
+        | Rejection::Unverifiable { .. }
         | Rejection::PayloadType { .. }
         | Rejection::MalformedPayload { .. }
         | Rejection::PayloadKind { .. }
@@ -135,5 +144,30 @@ pub(super) fn summary<T>(
         format: verified.format(),
         digest: verified.evidence().clone(),
         predicate_type,
+        time: verified.time(),
     }
+}
+
+/// Who vouched, in the members that policy-controller gives to policies. A member that would be empty is left out.
+pub(super) fn signer_entry(signer: &Signer) -> Map<String, Value> {
+    let holder = match signer {
+        Signer::Key(_) => return Map::new(),
+        Signer::Identity(holder) => holder,
+    };
+    let github = &holder.github;
+    let members = [
+        ("subject", Some(holder.subject())),
+        ("issuer", Some(holder.issuer())),
+        ("githubWorkflowTrigger", github.trigger.as_deref()),
+        ("githubWorkflowSha", github.sha.as_deref()),
+        ("githubWorkflowName", github.name.as_deref()),
+        ("githubWorkflowRepo", github.repository.as_deref()),
+        ("githubWorkflowRef", github.reference.as_deref()),
+    ];
+    let told = members
+        .into_iter()
+        .filter_map(|(name, value)| value.map(|value| (name, value)));
+    told.filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name.to_owned(), Value::from(value)))
+        .collect()
 }

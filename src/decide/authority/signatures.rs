@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::memory;
-use super::evidence::{Shortfall, search, summary};
+use super::evidence::{Shortfall, search, signer_entry, summary};
 use super::{Answer, Judge, Scope, Thoroughness};
 use crate::evidence::Candidate;
 use crate::gather::{FetchError, WantedEvidence};
@@ -22,16 +23,16 @@ pub(super) async fn judge(
     scope: &Scope<'_>,
     thoroughness: Thoroughness,
 ) -> Result<Answer, FetchError> {
-    let trust = &scope.snapshot.trust;
+    let (requirement, now) = (&signed.requirement, Timestamp::now());
     let verify = |candidate: &Candidate| {
-        let key = memory::key(image.digest(), candidate, &signed.requirement, trust);
+        let key = memory::key(image.digest(), candidate, requirement);
         let verify = || {
             verify::signature(
                 candidate,
                 image.digest(),
-                &signed.requirement,
-                trust,
+                requirement,
                 &judge.limits.evidence,
+                now,
             )
         };
         judge.memory.signature(key, verify)
@@ -90,8 +91,10 @@ fn satisfied(verified: &[Arc<Verified<SignedImage>>], unread: Option<FetchError>
 /// does not have `annotations`.
 fn signature_entry(verified: &Verified<SignedImage>) -> Value {
     let SignedImage { annotations, id } = verified.value();
-    if annotations.is_empty() {
-        return json!({ "id": id });
+    let mut entry = signer_entry(verified.signer());
+    entry.insert("id".to_owned(), json!(id));
+    if !annotations.is_empty() {
+        entry.insert("annotations".to_owned(), json!(annotations));
     }
-    json!({ "id": id, "annotations": annotations })
+    Value::Object(entry)
 }

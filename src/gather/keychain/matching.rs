@@ -11,14 +11,25 @@ const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docke
 
 /// How specific `pattern` is for `repository` (the longer the path, the more), or `None` when it does not apply.
 pub(super) fn specificity(pattern: &str, repository: &Repository) -> Option<usize> {
+    let (host, path) = parts(pattern);
+    (host_applies(host, repository.registry()) && path_applies(path, repository.path()))
+        .then_some(path.len())
+}
+
+/// The same where the host is known to be the right one.
+pub(super) fn path_specificity(pattern: &str, repository: &Repository) -> Option<usize> {
+    let (_, path) = parts(pattern);
+    path_applies(path, repository.path()).then_some(path.len())
+}
+
+/// Host and path of a key.
+fn parts(pattern: &str) -> (&str, &str) {
     let pattern = pattern
         .strip_prefix("https://")
         .or_else(|| pattern.strip_prefix("http://"))
         .unwrap_or(pattern);
     let (host, path) = pattern.split_once('/').unwrap_or((pattern, ""));
-    let path = repository_path(path);
-    (host_applies(host, repository.registry()) && path_applies(path, repository.path()))
-        .then_some(path.len())
+    (host, repository_path(path))
 }
 
 /// The path without the version of the registry's API: `https://index.docker.io/v1/` names no repository.

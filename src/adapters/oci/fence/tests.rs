@@ -1,6 +1,7 @@
 //! The fence, rule by rule (T-53).
 
 use super::*;
+use crate::adapters::oci::InsecureHosts;
 
 fn fence() -> Fence {
     let insecure = InsecureHosts::parse(["plain.example.com", "10.0.0.0/8"]).unwrap();

@@ -213,13 +213,13 @@ fn one_key_has_one_fingerprint_and_each_hash_makes_another_requirement() {
     for key in ["p256", "p384"] {
         for hash in ["", "sha224", "sha256", "sha384", "sha512"] {
             let key = read(&recorded.keys[key], hash).expect("a key");
-            ids.push(Requirement::Key(key).id());
+            ids.push(Requirement::key(key).id());
         }
     }
     for (at, id) in ids.iter().enumerate() {
         assert!(!ids[..at].contains(id), "{at}");
     }
-    assert_eq!(Requirement::Key(spki).id(), Requirement::Key(pkcs1).id());
+    assert_eq!(Requirement::key(spki).id(), Requirement::key(pkcs1).id());
 }
 
 #[test]
