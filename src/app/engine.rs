@@ -178,6 +178,7 @@ impl Engine {
     }
 
     /// From now on what was fetched for a policy is used this long after it could last be fetched.
+    #[must_use]
     pub fn keeping(mut self, max_stale: Duration) -> Self {
         if let Some(network) = &mut self.network {
             network.remote.keep_for(max_stale);
