@@ -68,31 +68,6 @@ pub struct JudgeArgs {
     pub trust: TrustArgs,
 }
 
-/// `--tags`.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tags {
-    /// Pods are pinned to the digest by /mutate, and denied without one; templates are judged at the digest that tags have now
-    Pin,
-    /// The same for templates: what makes Pods is rewritten too
-    PinAll,
-    /// Nothing is rewritten: judged is the digest that a tag has now, with a warning that it may move
-    #[default]
-    Resolve,
-    /// Nothing is rewritten, and an image without a digest is denied
-    Require,
-}
-
-impl From<Tags> for TagMode {
-    fn from(written: Tags) -> Self {
-        match written {
-            Tags::Pin => Self::Pin,
-            Tags::PinAll => Self::PinAll,
-            Tags::Resolve => Self::Resolve,
-            Tags::Require => Self::Require,
-        }
-    }
-}
-
 /// Where trust comes from that no policy holds itself.
 #[derive(Args, Clone, Debug, Default)]
 pub struct TrustArgs {
@@ -122,6 +97,31 @@ pub struct TrustArgs {
     /// A folder in which trust that was refreshed is kept over restarts
     #[arg(long, value_name = "FOLDER", env = "VOUCHSAFE_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
+}
+
+/// `--tags`.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tags {
+    /// Pods are pinned to the digest by /mutate, and denied without one; templates are judged at the digest that tags have now
+    Pin,
+    /// The same for templates: what makes Pods is rewritten too
+    PinAll,
+    /// Nothing is rewritten: judged is the digest that a tag has now, with a warning that it may move
+    #[default]
+    Resolve,
+    /// Nothing is rewritten, and an image without a digest is denied
+    Require,
+}
+
+impl From<Tags> for TagMode {
+    fn from(written: Tags) -> Self {
+        match written {
+            Tags::Pin => Self::Pin,
+            Tags::PinAll => Self::PinAll,
+            Tags::Resolve => Self::Resolve,
+            Tags::Require => Self::Require,
+        }
+    }
 }
 
 /// `--no-match-policy`.

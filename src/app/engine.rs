@@ -55,8 +55,6 @@ struct Network {
     /// Of what the settings of registries were read first.
     registries: Option<Fingerprint>,
     remote: RemotePolicies,
-    /// What is trusted of servers beside the authorities of the system, in PEM.
-    extra_ca: Option<Vec<u8>>,
 }
 
 /// What was compiled, and what it was compiled against.
@@ -105,7 +103,16 @@ impl Engine {
     ) -> anyhow::Result<Self> {
         let network = Network::new(args, limits, observer)?;
         let gatherer = Gatherer::new(Arc::new(network.registry.clone()), limits);
-        Self::asking(args, gatherer, network, limits)
+        let (settings, credentials) = (Settings::new(args)?, credentials(args)?);
+        let trust = Sources::new(&args.trust, extra_ca(args)?.as_deref())?;
+        Self::over(
+            gatherer,
+            credentials,
+            settings,
+            Some(network),
+            trust,
+            limits,
+        )
     }
 
     /// The same, and what keeps every answer of a registry. Where it looks first depends on nothing that came before.
@@ -114,27 +121,17 @@ impl Engine {
         let recorder = Arc::new(Recorder::new(Arc::new(network.registry.clone())));
         let asked: Arc<dyn Registry> = Arc::<Recorder>::clone(&recorder);
         let gatherer = Gatherer::new(asked, limits).in_fixed_order();
-        Ok((Self::asking(args, gatherer, network, limits)?, recorder))
-    }
-
-    fn asking(
-        args: &JudgeArgs,
-        gatherer: Gatherer,
-        network: Network,
-        limits: &Limits,
-    ) -> anyhow::Result<Self> {
-        let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
-        let credentials = FileCredentials::new(docker, args.namespace.clone());
-        let sources = Sources::new(&args.trust, network.extra_ca.as_deref())?;
-        let settings = Settings::new(args)?;
-        Self::over(
+        let (settings, credentials) = (Settings::new(args)?, credentials(args)?);
+        let trust = Sources::new(&args.trust, extra_ca(args)?.as_deref())?;
+        let engine = Self::over(
             gatherer,
             credentials,
             settings,
             Some(network),
-            sources,
+            trust,
             limits,
-        )
+        )?;
+        Ok((engine, recorder))
     }
 
     /// An engine without policies that asks nobody: what was recorded is all there is.
@@ -151,8 +148,8 @@ impl Engine {
             kinds: Arc::new(Kinds::built_in()),
         };
         let nobody = FileCredentials::new(DockerConfig::default(), String::new());
-        let sources = Sources::new(&TrustArgs::default(), None)?;
-        Self::over(gatherer, nobody, settings, None, sources, limits)
+        let trust = Sources::new(&TrustArgs::default(), None)?;
+        Self::over(gatherer, nobody, settings, None, trust, limits)
     }
 
     fn over(
@@ -170,7 +167,7 @@ impl Engine {
         Ok(Self {
             judge: Judge::new(gatherer, shared, limits),
             credentials,
-            snapshot: ArcSwap::from_pointee(settings.snapshot(nothing, keys_only())),
+            snapshot: ArcSwap::from_pointee(settings.snapshot(nothing, sources.default_trust())),
             settings,
             network,
             sources,
@@ -181,6 +178,7 @@ impl Engine {
     }
 
     /// From now on what was fetched for a policy is used this long after it could last be fetched.
+    #[must_use]
     pub fn keeping(mut self, max_stale: Duration) -> Self {
         if let Some(network) = &mut self.network {
             network.remote.keep_for(max_stale);
@@ -245,10 +243,10 @@ impl Engine {
     /// Fetches what these documents refer to and what is not there yet, so that they can be put in force whole. Ends in time, whether or
     /// not everything could be fetched; what is in force is not touched.
     pub async fn prepare(&self, documents: &Documents) {
-        let in_force = Arc::clone(&self.lock().documents);
         let Some(network) = &self.network else {
             return;
         };
+        let in_force = Arc::clone(&self.lock().documents);
         let both = [&*in_force, documents];
         self.sources.want(&both);
         let texts = remote_texts(&both);
@@ -308,8 +306,9 @@ impl Engine {
         // Credentials are not part of what is judged with: a request that is under way may see the new ones.
         self.credentials
             .replace(secrets.map(|secret| secret.value.clone()).collect());
+        let trust = referents.default_trust.clone();
         self.snapshot
-            .store(Arc::new(self.settings.snapshot(set, self.default_trust())));
+            .store(Arc::new(self.settings.snapshot(set, trust)));
         *in_force = InForce {
             documents,
             referents: Arc::new(referents),
@@ -357,11 +356,6 @@ impl Engine {
         file.watch(interval, stop, on_change).await;
     }
 
-    /// What is trusted where a policy names no TrustRoot, for those who name it in their answers.
-    fn default_trust(&self) -> Arc<TrustMaterial> {
-        self.sources.default_trust().unwrap_or_else(keys_only)
-    }
-
     fn lock(&self) -> MutexGuard<'_, InForce> {
         self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -404,8 +398,23 @@ fn is_in(metadata: &ObjectMeta, namespace: &str) -> bool {
     own.is_empty() || own == namespace
 }
 
-fn keys_only() -> Arc<TrustMaterial> {
-    Arc::new(TrustMaterial::keys_only())
+/// What `--registry-ca` holds.
+fn extra_ca(args: &JudgeArgs) -> anyhow::Result<Option<Vec<u8>>> {
+    let read = args.registry_ca.as_ref().map(|file| {
+        std::fs::read(file).with_context(|| {
+            format!(
+                "cannot read the certificates of --registry-ca {}",
+                file.display()
+            )
+        })
+    });
+    read.transpose()
+}
+
+/// The credentials of whoever runs us.
+fn credentials(args: &JudgeArgs) -> anyhow::Result<FileCredentials> {
+    let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
+    Ok(FileCredentials::new(docker, args.namespace.clone()))
 }
 
 // === impl Network ===
@@ -416,15 +425,6 @@ impl Network {
         limits: &Limits,
         observer: Arc<dyn RequestObserver>,
     ) -> anyhow::Result<Self> {
-        let extra_ca = args.registry_ca.as_ref().map(|file| {
-            std::fs::read(file).with_context(|| {
-                format!(
-                    "cannot read the certificates of --registry-ca {}",
-                    file.display()
-                )
-            })
-        });
-        let extra_ca = extra_ca.transpose()?;
         let loaded = args
             .registries
             .as_deref()
@@ -438,7 +438,7 @@ impl Network {
             hosts,
             limits: limits.registry.clone(),
             insecure: args.insecure_hosts().context("--insecure-registry")?,
-            extra_ca: extra_ca.clone(),
+            extra_ca: extra_ca(args)?,
             observer,
             ..OciSettings::default()
         };
@@ -447,7 +447,6 @@ impl Network {
             registry: OciRegistry::new(&oci).context("cannot set up the registry client")?,
             registries,
             remote: RemotePolicies::new(web),
-            extra_ca,
         })
     }
 }
@@ -464,10 +463,11 @@ impl Settings {
         })
     }
 
-    fn snapshot(&self, policies: PolicySet, trust: Arc<TrustMaterial>) -> Snapshot {
+    /// `trust` is what is trusted by default; without any, nobody but the keys of policies is.
+    fn snapshot(&self, policies: PolicySet, trust: Option<Arc<TrustMaterial>>) -> Snapshot {
         Snapshot {
             policies: Arc::new(policies),
-            trust,
+            trust: trust.unwrap_or_else(|| Arc::new(TrustMaterial::keys_only())),
             no_match: self.no_match,
             tags: self.tags,
             kinds: Arc::clone(&self.kinds),

@@ -131,24 +131,13 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         watching.await;
         "the watch on policies"
     });
-    let refreshing = refresh(Arc::clone(&engine), Arc::clone(&metrics));
-    let refresh_stop = stop.clone();
-    tasks.spawn(async move {
-        refresh_stop.run_until_cancelled(refreshing).await;
-        "the refresh of what policies refer to"
-    });
+    keep_fresh(&settings, &engine, &metrics, &stop, &mut tasks);
     if let Some(watching) = reload_registries(&settings, &engine, stop.clone()) {
         tasks.spawn(async move {
             watching.await;
             "the watch on the settings of registries"
         });
     }
-    let (trusting, trust_stop) = (Arc::clone(&engine), stop.clone());
-    let interval = settings.policies_interval;
-    tasks.spawn(async move {
-        trusting.watch_trusted_root(interval, trust_stop).await;
-        "the watch on the trusted root"
-    });
     let exposition = Arc::clone(&metrics);
     let admin_router = admin::router(readiness.clone(), Arc::new(move || exposition.encode()));
     let connections = settings.limits.in_flight.connections;
@@ -204,6 +193,28 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         tasks,
         stop,
     })
+}
+
+/// The tasks that keep fresh what policies refer to, and what is trusted by default.
+fn keep_fresh(
+    settings: &WebhookSettings,
+    engine: &Arc<Engine>,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<&'static str>,
+) {
+    let refreshing = refresh(Arc::clone(engine), Arc::clone(metrics));
+    let refresh_stop = stop.clone();
+    tasks.spawn(async move {
+        refresh_stop.run_until_cancelled(refreshing).await;
+        "the refresh of what policies refer to"
+    });
+    let (trusting, trust_stop) = (Arc::clone(engine), stop.clone());
+    let interval = settings.policies_interval;
+    tasks.spawn(async move {
+        trusting.watch_trusted_root(interval, trust_stop).await;
+        "the watch on the trusted root"
+    });
 }
 
 async fn certificate(
@@ -275,6 +286,17 @@ fn reload(
     )
 }
 
+async fn put_in_force(
+    loaded: Result<files::Documents, files::LoadError>,
+    engine: &Engine,
+) -> anyhow::Result<Vec<Broken>> {
+    let documents = loaded?;
+    warn_unused(&documents, engine);
+    // What is in force stays so until what the new policies refer to is there.
+    engine.prepare(&documents).await;
+    engine.replace(documents)
+}
+
 /// Keeps the settings of registries as their file has them. What cannot be used changes nothing.
 fn reload_registries(
     settings: &WebhookSettings,
@@ -302,17 +324,6 @@ fn reload_registries(
         stop,
         on_change,
     ))
-}
-
-async fn put_in_force(
-    loaded: Result<files::Documents, files::LoadError>,
-    engine: &Engine,
-) -> anyhow::Result<Vec<Broken>> {
-    let documents = loaded?;
-    warn_unused(&documents, engine);
-    // What is in force stays so until what the new policies refer to is there.
-    engine.prepare(&documents).await;
-    engine.replace(documents)
 }
 
 /// Keeps what policies refer to outside of any file fresh: looks at once where something new is referred to, and else every few

@@ -81,7 +81,6 @@ pub(super) fn of_certificates(pem: &str) -> Result<TrustedRoot, InvalidTrustRoot
     Ok(root)
 }
 
-/// Protocol buffers leave out of their JSON what is empty, which for addresses of a private Sigstore is often so.
 fn from_json(mut value: Value) -> Result<TrustedRoot, InvalidTrustRoot> {
     spell_out(&mut value);
     serde_json::from_value(value).map_err(|e| InvalidTrustRoot::malformed(&e))

@@ -10,14 +10,6 @@ use rustls_platform_verifier::Verifier;
 use super::OciSettingsError;
 use super::hosts::ClientCertificate;
 
-/// The TLS side of a client that shows no certificate: those in `extra` (PEM) are trusted beside those of the system.
-pub(in crate::adapters) fn anonymous_client_config(
-    extra: Option<&[u8]>,
-) -> Result<ClientConfig, OciSettingsError> {
-    let extra = extra.map(certificates).transpose()?;
-    client_config(extra.unwrap_or_default(), None)
-}
-
 /// The TLS side of a client: `authorities` are trusted beside those of the system, and `who` is what we are shown as where a server asks.
 pub(super) fn client_config(
     authorities: Vec<CertificateDer<'static>>,
@@ -40,6 +32,14 @@ pub(super) fn client_config(
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// The TLS side of a client that shows nothing of us. Certificates in `extra_ca` (PEM) are trusted beside those of the system.
+pub(in crate::adapters) fn anonymous_config(
+    extra_ca: Option<&[u8]>,
+) -> Result<ClientConfig, OciSettingsError> {
+    let authorities = extra_ca.map(certificates).transpose()?;
+    client_config(authorities.unwrap_or_default(), None)
 }
 
 /// The certificates in this PEM, at least one.

@@ -37,7 +37,8 @@ impl WebClient {
             seen: Arc::new(Seen::default()),
             proxies: proxy_hosts().into(),
         };
-        let tls = tls::anonymous_client_config(settings.extra_ca.as_deref())?;
+        let extra = settings.extra_ca.as_deref().map(tls::certificates);
+        let tls = tls::client_config(extra.transpose()?.unwrap_or_default(), None)?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Arc::new(resolver))

@@ -121,8 +121,7 @@ impl Outbound {
     /// A client that trusts the system's certificate authorities and those in `extra_ca` (PEM). A request has `time`, body included.
     pub fn new(extra_ca: Option<&[u8]>, time: Duration) -> Result<Self, NoClient> {
         let no_client = |detail: String| NoClient { detail };
-        let tls = tls::anonymous_client_config(extra_ca)
-            .map_err(|error| no_client(error.to_string()))?;
+        let tls = tls::anonymous_config(extra_ca).map_err(|error| no_client(error.to_string()))?;
         let builder = |admits_metadata| {
             Client::builder()
                 .tls_backend_preconfigured(tls.clone())
