@@ -3,7 +3,7 @@
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use vouchsafe::server::fuzzing::{request, uid_of_prefix};
-use vouchsafe::workload::{Change, KINDS, Kind, PullScope, images, what_changed};
+use vouchsafe::workload::{Change, Kinds, PullScope, Sticky, images, what_changed};
 
 fuzz_target!(|body: &[u8]| {
     let prefix = uid_of_prefix(body);
@@ -15,34 +15,35 @@ fuzz_target!(|body: &[u8]| {
     if let Some(uid) = prefix {
         assert_eq!(uid, request.uid);
     }
-    let named = Kind::find(&request.group, &request.kind);
-    for kind in KINDS {
-        let found = images(kind, &request.object);
-        if let Ok(found) = &found {
-            for used in found {
-                assert!(holds(&request.object, &used.image), "{}", used.field);
-            }
-            if Some(kind) == named {
-                let written = strings_under_image_keys(&request.object, kind.pod_spec);
-                assert!(
-                    written
-                        .iter()
-                        .all(|image| found.iter().any(|used| used.image == **image))
-                );
+    let object = &request.object;
+    for kind in Kinds::built_in().iter() {
+        let _ = PullScope::of(kind, object, &request.namespace);
+        let sticky = Sticky::of(kind, request.old_object.as_ref());
+        let Ok(found) = images(kind, object) else {
+            continue;
+        };
+        for used in &found {
+            let there = object.pointer(&used.pointer).and_then(Value::as_str);
+            assert_eq!(there, Some(used.image.as_str()), "{}", used.field);
+            if let (Some(before), Some(old)) = (sticky.before(used), &request.old_object) {
+                assert!(holds(old, before), "{before}");
             }
         }
-        let _ = PullScope::of(kind, &request.object, &request.namespace);
+        if kind.group == request.group && kind.kind == request.kind {
+            for image in written(object, &kind.kind) {
+                assert!(found.iter().any(|used| used.image == image), "{image}");
+            }
+        }
         for subresource in ["", "ephemeralcontainers"] {
-            let same = what_changed(kind, subresource, &request.object, &request.object);
-            assert!(found.is_err() || matches!(same, Ok(Change::Unchanged)));
+            let same = what_changed(kind, subresource, object, object);
+            assert!(matches!(same, Ok(Change::Unchanged)), "{same:?}");
         }
-        if let (Some(old), Ok(now)) = (&request.old_object, &found) {
-            let before = images(kind, old).unwrap_or_default();
-            let is_new = now.iter().any(|image| !before.contains(image));
-            let change = what_changed(kind, &request.subresource, &request.object, old);
+        if let Some(old) = &request.old_object {
+            let is_new = found.iter().any(|used| !holds(old, &used.image));
+            let change = what_changed(kind, &request.subresource, object, old);
             assert!(
                 !is_new || matches!(change, Ok(Change::Judge(_))),
-                "a new image is not judged"
+                "{change:?}"
             );
         }
     }
@@ -58,13 +59,18 @@ fn holds(value: &Value, text: &str) -> bool {
     }
 }
 
-/// The `image` of every container of every list of a Pod spec.
-fn strings_under_image_keys<'a>(object: &'a Value, pod_spec: &[&str]) -> Vec<&'a str> {
-    let spec = pod_spec
-        .iter()
-        .try_fold(object, |value, key| value.get(key));
+/// The `image` of every container in every list of a Pod spec, found in another way.
+fn written<'a>(object: &'a Value, kind: &str) -> Vec<&'a str> {
+    let pod_spec = match kind {
+        "Pod" => "/spec",
+        "PodTemplate" => "/template/spec",
+        "CronJob" => "/spec/jobTemplate/spec/template/spec",
+        _ => "/spec/template/spec",
+    };
     let lists = ["initContainers", "containers", "ephemeralContainers"];
-    let lists = lists.iter().filter_map(|list| spec?.get(list)?.as_array());
+    let lists = lists
+        .iter()
+        .filter_map(|list| object.pointer(pod_spec)?.get(list)?.as_array());
     lists
         .flatten()
         .filter_map(|container| container.get("image")?.as_str())

@@ -2,6 +2,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::adapters::oci::fuzzing::media_type;
+use vouchsafe::evidence::image::{ConfigFile, ImageDocument};
 use vouchsafe::evidence::manifest::{referring, tagged};
 use vouchsafe::evidence::{Format, Referrers};
 
@@ -32,6 +33,14 @@ fuzz_target!(|bytes: &[u8]| {
     let read = kinds.map(|kind| media_type(Some(kind.as_bytes()), bytes));
     if let [Some(_), Some(_)] = read {
         assert!(layers.is_empty() && index.as_ref().map_or(0, |index| index.count) == 0);
+    }
+    if let Ok(config) = ConfigFile::parse(bytes) {
+        assert_eq!(config.json.as_bytes(), bytes);
+    }
+    if let (Some(kind), Ok(ImageDocument::Index(members))) =
+        (&read[1], ImageDocument::parse(kinds[1], bytes))
+    {
+        assert!(kind == kinds[1] && layers.is_empty(), "{members:?}");
     }
     if let Some(own) = media_type(None, bytes) {
         assert_eq!(

@@ -1,11 +1,20 @@
-//! `TrustRoot`s: what is read is written again as it was.
+//! Trust: a `TrustRoot` is written again as it was read; a `trusted_root.json` or certificates have one epoch.
 
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::api::decode_trust_root;
 use vouchsafe::apply::check_trust_root;
 use vouchsafe::limits::json::parse_strict;
+use vouchsafe::trust::TrustMaterial;
 
 fuzz_target!(|bytes: &[u8]| {
+    if let Ok(root) = TrustMaterial::from_trusted_root_json(bytes) {
+        let again = TrustMaterial::from_trusted_root_json(bytes).expect("it was read before");
+        assert!(again.epoch() == root.epoch());
+        assert!(root.epoch() != TrustMaterial::keys_only().epoch());
+    }
+    if let Ok(pem) = std::str::from_utf8(bytes) {
+        let _ = TrustMaterial::from_certificate_authority_pem(pem);
+    }
     let Ok(value) = parse_strict(bytes, 64) else {
         return;
     };
