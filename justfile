@@ -17,6 +17,10 @@ e2e:
 bench:
     cargo bench --bench registry_requests
 
+# Fuzz the decoders: SECONDS for each target (30), all targets or those that are named
+fuzz *ARGS:
+    tests/fuzz/run {{ARGS}}
+
 # What CI runs
 check:
     .ci/run

@@ -19,5 +19,7 @@ mod discovery;
 mod junk;
 #[path = "bundles/proof.rs"]
 mod proof;
+#[path = "bundles/properties.rs"]
+mod properties;
 #[path = "bundles/stage.rs"]
 mod stage;

@@ -26,15 +26,14 @@ pub struct SimpleSigning {
     pub signature: Vec<u8>,
 }
 
-/// What a payload claims. Read only from payloads whose signature was verified.
+/// What a payload claims. Read only from payloads whose signature was verified. Where it claims the image to lie is not read, as in
+/// policy-controller: the digest decides (T-63).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// `critical.type`.
     pub kind: String,
     /// `critical.image.docker-manifest-digest`.
     pub manifest_digest: String,
-    /// `critical.identity.docker-reference`: informational, as in policy-controller; the digest decides.
-    pub docker_reference: String,
     /// `optional`: the annotations that the signer added.
     pub annotations: BTreeMap<String, Value>,
 }
@@ -75,17 +74,9 @@ struct WirePayload {
 
 #[derive(Deserialize)]
 struct WireCritical {
-    #[serde(default)]
-    identity: WireIdentity,
     image: WireImage,
     #[serde(rename = "type")]
     kind: String,
-}
-
-#[derive(Deserialize, Default)]
-struct WireIdentity {
-    #[serde(rename = "docker-reference", default)]
-    docker_reference: String,
 }
 
 #[derive(Deserialize)]
@@ -105,7 +96,6 @@ impl Claim {
         Ok(Self {
             kind: wire.critical.kind,
             manifest_digest: wire.critical.image.docker_manifest_digest,
-            docker_reference: wire.critical.identity.docker_reference,
             annotations: wire.optional.unwrap_or_default(),
         })
     }

@@ -25,6 +25,9 @@ pub mod admin;
 mod body;
 mod connection;
 mod deadline;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod listener;
 mod observer;
 mod policies;

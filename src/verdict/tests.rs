@@ -51,15 +51,67 @@ fn any_policies() -> impl Strategy<Value = Vec<PolicyVerdict>> {
     prop::collection::vec(one, 0..8)
 }
 
+fn any_authorities() -> impl Strategy<Value = Vec<AuthorityVerdict>> {
+    let one = any_outcome().prop_map(|(outcome, reason)| authority(outcome, reason));
+    prop::collection::vec(one, 0..8)
+}
+
+fn any_images() -> impl Strategy<Value = Vec<ImageVerdict>> {
+    let one = any_policies().prop_map(|policies| {
+        let (judgement, reason) = fold_image(&policies, NoMatchPolicy::Warn);
+        ImageVerdict {
+            fields: Vec::new(),
+            written: String::new(),
+            reference: None,
+            digest: None,
+            resolved: false,
+            policies,
+            judgement,
+            reason,
+            detail: None,
+        }
+    });
+    prop::collection::vec(one, 0..6)
+}
+
+/// The same things twice, the second time shuffled.
+fn in_two_orders<T: Clone + std::fmt::Debug>(
+    things: impl Strategy<Value = Vec<T>>,
+) -> impl Strategy<Value = (Vec<T>, Vec<T>)> {
+    things.prop_flat_map(|things| (Just(things.clone()), Just(things).prop_shuffle()))
+}
+
 proptest! {
     #[test]
-    fn folding_policies_does_not_depend_on_their_order(policies in any_policies().prop_shuffle(), rotate in 0_usize..8) {
-        let mut other = policies.clone();
-        if !other.is_empty() {
-            let by = rotate % other.len();
-            other.rotate_left(by);
-        }
+    fn folding_policies_does_not_depend_on_their_order((policies, other) in in_two_orders(any_policies())) {
         prop_assert_eq!(fold_image(&policies, NoMatchPolicy::Deny), fold_image(&other, NoMatchPolicy::Deny));
+    }
+
+    #[test]
+    fn folding_authorities_does_not_depend_on_their_order((authorities, other) in in_two_orders(any_authorities())) {
+        prop_assert_eq!(fold_authorities(&authorities), fold_authorities(&other));
+    }
+
+    #[test]
+    fn folding_images_does_not_depend_on_their_order((images, other) in in_two_orders(any_images())) {
+        let (one, other) = (fold_review(images), fold_review(other));
+        prop_assert_eq!((one.judgement, one.reason), (other.judgement, other.reason));
+    }
+
+    #[test]
+    fn an_authority_that_is_not_satisfied_changes_no_satisfied_policy(authorities in any_authorities(), (outcome, reason) in any_outcome()) {
+        let before = fold_authorities(&authorities).0;
+        let mut more = authorities;
+        more.push(authority(outcome, reason));
+        let after = fold_authorities(&more).0;
+        let is_satisfied = [before, outcome].contains(&Outcome::Satisfied);
+        prop_assert_eq!(after == Outcome::Satisfied, is_satisfied);
+    }
+
+    #[test]
+    fn a_review_admits_only_when_every_image_is_admitted(images in any_images()) {
+        let all = images.iter().all(|image| image.judgement.admits());
+        prop_assert_eq!(fold_review(images).judgement.admits(), all);
     }
 
     #[test]

@@ -187,6 +187,16 @@ impl Stage {
     }
 
     pub(crate) async fn judged_in(&self, repository: &str, policy: &Value) -> ImageVerdict {
+        self.judged_within(Duration::from_mins(1), repository, policy)
+            .await
+    }
+
+    pub(crate) async fn judged_within(
+        &self,
+        time: Duration,
+        repository: &str,
+        policy: &Value,
+    ) -> ImageVerdict {
         let policy = compile(
             &serde_json::from_value(policy.clone()).unwrap(),
             &Referents::default(),
@@ -200,7 +210,7 @@ impl Stage {
             kinds: Arc::default(),
         };
         let image = format!("{}/{repository}@{}", self.registry.host(), self.image);
-        let deadline = Instant::now() + Duration::from_mins(1);
+        let deadline = Instant::now() + time;
         let review = self.judge.images(&[image], &snapshot, deadline).await;
         review.images.into_iter().next().unwrap()
     }

@@ -10,6 +10,9 @@
 //! 4. [`watch`] repeats the three when bytes change.
 
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod snapshot;
 mod sort;
 mod tree;

@@ -29,6 +29,9 @@ mod challenge;
 mod client;
 mod docker_config;
 mod fence;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod helper;
 mod host;
 mod hosts;

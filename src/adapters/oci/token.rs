@@ -185,19 +185,35 @@ impl Tokens {
         let body = answer
             .body(registry, "token", self.token_bytes, until)
             .await?;
+        Token::read(&body).map_err(|detail| malformed(registry, detail))
+    }
+}
+
+// === impl Token ===
+
+impl Token {
+    /// Reads the answer of a token service.
+    fn read(body: &[u8]) -> Result<Self, &'static str> {
         // The error of the parser could quote the token.
-        let answer: TokenAnswer = serde_json::from_slice(&body)
-            .map_err(|_| malformed(registry, "not the JSON of a token"))?;
+        let answer: TokenAnswer =
+            serde_json::from_slice(body).map_err(|_| "not the JSON of a token")?;
         let life = life(answer.expires_in.as_ref());
         let text = answer
             .token
             .or(answer.access_token)
             .filter(|text| !text.is_empty())
-            .ok_or_else(|| malformed(registry, "no token in it"))?;
-        let header = bearer(&text)
-            .ok_or_else(|| malformed(registry, "it has characters that no header can carry"))?;
-        Ok(Token { header, life })
+            .ok_or("no token in it")?;
+        let header = bearer(&text).ok_or("it has characters that no header can carry")?;
+        Ok(Self { header, life })
     }
+}
+
+/// What a fuzzer sees of an answer: the header, and how long it is kept.
+#[cfg(fuzzing)]
+pub(super) fn read(body: &[u8]) -> Option<(HeaderValue, Duration)> {
+    Token::read(body)
+        .ok()
+        .map(|token| (token.header, token.life))
 }
 
 fn malformed(registry: &str, detail: impl Into<String>) -> FetchError {

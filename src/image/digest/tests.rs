@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
@@ -121,4 +122,21 @@ fn refuses_a_tag_prefix_that_makes_no_tag(#[case] prefix: &str) {
             .tag_with_suffix(prefix, "sig")
             .is_err()
     );
+}
+
+proptest! {
+    #[test]
+    fn what_is_read_is_shown_as_it_was_written(text in "(sha256|sha384|sha512|SHA256|md5)[:@-]([0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}|[0-9a-fA-F]{64}|.{0,66})") {
+        if let Ok(digest) = text.parse::<Digest>() {
+            prop_assert_eq!(digest.to_string(), text);
+            prop_assert_eq!(digest.as_bytes().len() * 2, digest.algorithm().hex_len());
+        }
+    }
+
+    #[test]
+    fn every_digest_reads_back(bytes in prop::collection::vec(any::<u8>(), 0..64), which in 0_usize..3) {
+        let algorithm = [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512][which];
+        let digest = Digest::of(algorithm, &bytes);
+        prop_assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
+    }
 }

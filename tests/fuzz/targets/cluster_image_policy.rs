@@ -1,0 +1,42 @@
+//! Policies: what is accepted compiles, and no policy that is broken stops matching.
+
+use libfuzzer_sys::fuzz_target;
+use vouchsafe::api::decode_cluster_image_policy;
+use vouchsafe::apply::{Severity, check_policy, refusal};
+use vouchsafe::image::ImageReference;
+use vouchsafe::limits::json::parse_strict;
+use vouchsafe::policy::{PolicySet, Problem, Referents, compile};
+
+// A panic of the engine is caught where the engine is called (T-11), and no finding; one of an assertion here still ends the run.
+fuzz_target!(init: drop(std::panic::take_hook()), |bytes: &[u8]| {
+    let Ok(value) = parse_strict(bytes, 64) else {
+        return;
+    };
+    let Ok(policy) = decode_cluster_image_policy(value) else {
+        return;
+    };
+    let written = serde_json::to_value(&policy).expect("a policy is JSON");
+    assert_eq!(decode_cluster_image_policy(written).as_ref(), Ok(&policy));
+
+    let findings = check_policy(&policy, "cosign-system");
+    let compiled = compile(&policy, &Referents::default());
+    if let Err(problems) = &compiled.body {
+        assert!(!problems.is_empty());
+        let is_told =
+            |problem: &Problem| problem.is_not_supported() || refusal(&findings).is_some();
+        assert!(problems.iter().all(is_told), "{problems:?}");
+    }
+    for finding in &findings {
+        let _ = finding.problem.to_string();
+        assert!(finding.severity == Severity::Warning || refusal(&findings).is_some());
+    }
+    let is_everything = compiled.globs.iter().any(|glob| glob.as_str() == "**");
+    let is_broken = compiled.body.is_err();
+    let Ok(set) = PolicySet::new(vec![compiled]) else {
+        return;
+    };
+    let image: ImageReference = "registry.example.com/shop/cart:1.4"
+        .parse()
+        .expect("a reference");
+    assert!(!(is_broken && is_everything) || !set.matching(&image, None).is_empty());
+});
