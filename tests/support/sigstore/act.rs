@@ -313,7 +313,18 @@ impl Sigstore {
             Some(Lie::SignatureByAnotherKey) => Key::generate(Algorithm::P256).sign(&signed),
             _ => key.sign(&signed),
         };
-        let entry = self.log(&content, &signature, &signer, act);
+        let entry = match act.lie {
+            Some(Lie::EntryOfAnotherSignature) => {
+                self.log(&content, &key.sign(&signed), &signer, act)
+            }
+            Some(Lie::EntryOfAnotherPayload) => {
+                self.log(&content.another(), &signature, &signer, act)
+            }
+            Some(Lie::EntryOfAnotherVerifier) => {
+                self.log(&content, &signature, &self.another(&signer, &key, act), act)
+            }
+            _ => self.log(&content, &signature, &signer, act),
+        };
         // cosign stamps the signature; of a layer that is an envelope it stamps the layer.
         let stamped = match form {
             Form::Attestation => content.envelope(&signature),
@@ -333,6 +344,17 @@ impl Sigstore {
         }
     }
 
+    /// A signer whom only the name tells from `signer`: a second certificate for the same key, or another key.
+    fn another(&self, signer: &Signer, key: &Key, act: &Act) -> Signer {
+        match (&act.by, signer) {
+            (By::Identity(identity, _), Signer::Certificate(_)) => {
+                let earlier = act.issued - SignedDuration::from_secs(1);
+                Signer::Certificate(self.ca.issue(identity, key, earlier, &self.ct, None))
+            }
+            _ => Signer::Key(Key::generate(Algorithm::P256)),
+        }
+    }
+
     fn log(
         &self,
         content: &Content,
@@ -341,7 +363,7 @@ impl Sigstore {
         act: &Act,
     ) -> Option<Entry> {
         let verifier = match signer {
-            Signer::Certificate(issued) => Verifier::Certificate(&issued.certificate),
+            Signer::Certificate(issued) => Verifier::Certificate(issued),
             Signer::Key(key) => Verifier::Key(key),
         };
         let kind = act.kind.unwrap_or_else(|| content.kind(act.logged));

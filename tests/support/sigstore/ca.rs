@@ -62,6 +62,8 @@ pub(crate) struct CertificateAuthority {
 pub(crate) struct Issued {
     pub(crate) certificate: Vec<u8>,
     pub(crate) chain: Vec<Vec<u8>>,
+    /// The kind of the signer's key.
+    pub(crate) key_details: &'static str,
 }
 
 // === impl Identity ===
@@ -264,6 +266,7 @@ impl CertificateAuthority {
         Issued {
             certificate: draft.signed(signing),
             chain: self.chain(),
+            key_details: key.key_details(),
         }
     }
 }

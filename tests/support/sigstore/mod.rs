@@ -46,7 +46,7 @@ use jiff::Timestamp;
 
 pub(crate) use act::{Act, By, Content, Form, Logged, Signed, Signer, Subject};
 pub(crate) use bundle::{Version, bundle};
-pub(crate) use ca::{CertificateAuthority, Identity, San};
+pub(crate) use ca::{CertificateAuthority, Identity, Issued, San};
 pub(crate) use certificate::Window;
 pub(crate) use key::{Algorithm, Key};
 pub(crate) use lies::{About, Lie};

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::key::{Algorithm, Key};
 use super::lies::Lie;
 use super::merkle::{self, Hash};
-use super::{Content, certificate};
+use super::{Content, Issued, certificate};
 
 /// What earlier trees of the log held: an entry's index in the log is not its index in the tree.
 const EARLIER: u64 = 100_000;
@@ -51,7 +51,7 @@ pub(crate) struct Rekor {
 
 /// Who made the signature, as an entry says it.
 pub(crate) enum Verifier<'a> {
-    Certificate(&'a [u8]),
+    Certificate(&'a Issued),
     Key(&'a Key),
 }
 
@@ -149,16 +149,16 @@ impl Kind {
 impl Verifier<'_> {
     fn pem(&self) -> String {
         match self {
-            Self::Certificate(der) => certificate::pem(der),
+            Self::Certificate(issued) => certificate::pem(&issued.certificate),
             Self::Key(key) => key.pem(),
         }
     }
 
     fn details(&self) -> Value {
         match self {
-            Self::Certificate(der) => json!({
-                "keyDetails": Algorithm::P256.key_details(),
-                "x509Certificate": {"rawBytes": STANDARD.encode(der)},
+            Self::Certificate(issued) => json!({
+                "keyDetails": issued.key_details,
+                "x509Certificate": {"rawBytes": STANDARD.encode(&issued.certificate)},
             }),
             Self::Key(key) => json!({
                 "keyDetails": key.key_details(),
@@ -219,7 +219,8 @@ impl Rekor {
         at: Timestamp,
         lie: Option<Lie>,
     ) -> Entry {
-        let body = told_body(kind, content, signature, verifier, lie)
+        let body = kind
+            .body(content, signature, verifier)
             .to_string()
             .into_bytes();
         let mut leaves = self.leaves.lock().unwrap();
@@ -230,7 +231,7 @@ impl Rekor {
             Generation::V2 => index as u64,
         };
         let named = match lie {
-            Some(Lie::SetByAnUnknownLog | Lie::CheckpointByAnUnknownLog) => &self.impostor,
+            Some(Lie::SetByAnUnknownLog) => &self.impostor,
             _ => &self.key,
         };
         let entry = Entry {
@@ -329,27 +330,6 @@ impl Rekor {
             note += &line(&name, witness.note_id(&name, 4), &cosignature);
         }
         Some(note)
-    }
-}
-
-/// The body of an entry, true or not.
-fn told_body(
-    kind: Kind,
-    content: &Content,
-    signature: &[u8],
-    verifier: &Verifier<'_>,
-    lie: Option<Lie>,
-) -> Value {
-    let stranger = Key::generate(Algorithm::P256);
-    match lie {
-        Some(Lie::EntryOfAnotherSignature) => {
-            kind.body(content, &stranger.sign(b"the same"), verifier)
-        }
-        Some(Lie::EntryOfAnotherPayload) => kind.body(&content.another(), signature, verifier),
-        Some(Lie::EntryOfAnotherVerifier) => {
-            kind.body(content, signature, &Verifier::Key(&stranger))
-        }
-        _ => kind.body(content, signature, verifier),
     }
 }
 
