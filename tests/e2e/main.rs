@@ -15,6 +15,7 @@
 //! | `credentials` | a registry that asks who we are |
 //! | `outages` | a registry that is gone |
 //! | `recordings` | the same verdicts from a recording, without a registry |
+//! | `blobs` | what the tests' own Sigstore makes, before cosign 3 |
 //! | `webhook` | the same images through `vouchsafe serve`, over HTTPS |
 
 #![expect(
@@ -24,6 +25,7 @@
     reason = "a trial fails by panicking, and the harness reports it"
 )]
 
+mod blobs;
 mod credentials;
 mod outages;
 mod process;
@@ -35,6 +37,9 @@ mod tls;
 mod tools;
 mod webhook;
 
+#[path = "../support/sigstore/mod.rs"]
+mod sigstore;
+
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
@@ -44,6 +49,7 @@ fn main() -> ExitCode {
     let folder = tempfile::tempdir().unwrap();
     stage::take_program(folder.path());
     let mut trials = signers::trials();
+    trials.extend(blobs::trials());
     trials.extend(credentials::trials());
     trials.extend(tls::trials());
     trials.extend(outages::trials());
