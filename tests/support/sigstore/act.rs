@@ -49,7 +49,17 @@ pub(crate) struct Act {
     pub(crate) at: Timestamp,
     pub(crate) kind: Option<Kind>,
     pub(crate) stamps: Vec<Timestamp>,
+    pub(crate) layer: LayerStamp,
     pub(crate) lie: Option<Lie>,
+}
+
+/// What the stamp beside an `.att` layer is about. Elsewhere it is the signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LayerStamp {
+    /// The layer, envelope and all: cosign 2.
+    Layer,
+    /// The signature in the envelope: cosign 3.1 (whose own verification refuses that).
+    Signature,
 }
 
 #[derive(Clone)]
@@ -121,6 +131,7 @@ impl Act {
             at: time(NOON) + SignedDuration::from_mins(1),
             kind: None,
             stamps: Vec::new(),
+            layer: LayerStamp::Layer,
             lie: None,
         }
     }
@@ -146,6 +157,11 @@ impl Act {
     pub(crate) fn stamped_at(mut self, at: Timestamp) -> Self {
         self.stamps.push(at);
         self
+    }
+
+    /// What a stamp beside an `.att` layer is about.
+    pub(crate) fn stamping(self, layer: LayerStamp) -> Self {
+        Self { layer, ..self }
     }
 
     /// Logged at this time.
@@ -325,10 +341,9 @@ impl Sigstore {
             }
             _ => self.log(&content, &signature, &signer, act),
         };
-        // cosign stamps the signature; of a layer that is an envelope it stamps the layer.
-        let stamped = match form {
-            Form::Attestation => content.envelope(&signature),
-            Form::Signature | Form::Message(_) | Form::Statement(_) => signature.clone(),
+        let stamped = match (form, act.layer) {
+            (Form::Attestation, LayerStamp::Layer) => content.envelope(&signature),
+            _ => signature.clone(),
         };
         let stamps = act.stamps.iter();
         Signed {

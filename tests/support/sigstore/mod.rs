@@ -44,7 +44,7 @@ pub(crate) mod tsa;
 
 use jiff::Timestamp;
 
-pub(crate) use act::{Act, By, Content, Form, Logged, Signed, Signer, Subject};
+pub(crate) use act::{Act, By, Content, Form, LayerStamp, Logged, Signed, Signer, Subject};
 pub(crate) use bundle::{Version, bundle};
 pub(crate) use ca::{CertificateAuthority, Identity, Issued, San};
 pub(crate) use certificate::Window;

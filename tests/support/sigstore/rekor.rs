@@ -93,10 +93,11 @@ impl Kind {
     /// What an entry of this kind is passed off as.
     fn other(self) -> Self {
         match self {
-            Self::HashedRekord001 => Self::Dsse001,
             Self::HashedRekord002 => Self::HashedRekord001,
             Self::Dsse001 => Self::Intoto002,
-            Self::Dsse002 | Self::Intoto001 | Self::Intoto002 => Self::Dsse001,
+            Self::HashedRekord001 | Self::Dsse002 | Self::Intoto001 | Self::Intoto002 => {
+                Self::Dsse001
+            }
         }
     }
 
