@@ -41,7 +41,7 @@ pub(super) fn vouched(
     let (time, lasting) = if unread::is_needed(requirement, signed, material) {
         unread::vouched(requirement, signed, material, certificate, now)?
     } else {
-        let time = library::vouched(requirement, signed, material)?;
+        let time = library::vouched(requirement, signed, material, now)?;
         (time, Lasting::Always)
     };
     let holder = named(requirement, certificate)?;
