@@ -16,6 +16,7 @@
 //! | `outages` | a registry that is gone |
 //! | `recordings` | the same verdicts from a recording, without a registry |
 //! | `blobs` | what the tests' own Sigstore makes, before cosign 3 |
+//! | `private` | a whole Sigstore of real parts: Fulcio, stamps, Rekor |
 //! | `webhook` | the same images through `vouchsafe serve`, over HTTPS |
 
 #![expect(
@@ -28,6 +29,7 @@
 mod blobs;
 mod credentials;
 mod outages;
+mod private;
 mod process;
 mod recordings;
 mod registries;
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
     trials.extend(blobs::trials());
     trials.extend(credentials::trials());
     trials.extend(tls::trials());
+    trials.extend(private::trials());
     trials.extend(outages::trials());
     trials.extend(recordings::trials());
     trials.extend(webhook::trials());
