@@ -15,6 +15,8 @@
 //! | `credentials` | a registry that asks who we are |
 //! | `outages` | a registry that is gone |
 //! | `recordings` | the same verdicts from a recording, without a registry |
+//! | `blobs` | what the tests' own Sigstore makes, before cosign 3 |
+//! | `private` | a whole Sigstore of real parts: Fulcio, stamps, Rekor |
 //! | `webhook` | the same images through `vouchsafe serve`, over HTTPS |
 
 #![expect(
@@ -24,8 +26,10 @@
     reason = "a trial fails by panicking, and the harness reports it"
 )]
 
+mod blobs;
 mod credentials;
 mod outages;
+mod private;
 mod process;
 mod recordings;
 mod registries;
@@ -34,6 +38,9 @@ mod stage;
 mod tls;
 mod tools;
 mod webhook;
+
+#[path = "../support/sigstore/mod.rs"]
+mod sigstore;
 
 use std::process::ExitCode;
 
@@ -44,8 +51,10 @@ fn main() -> ExitCode {
     let folder = tempfile::tempdir().unwrap();
     stage::take_program(folder.path());
     let mut trials = signers::trials();
+    trials.extend(blobs::trials());
     trials.extend(credentials::trials());
     trials.extend(tls::trials());
+    trials.extend(private::trials());
     trials.extend(outages::trials());
     trials.extend(recordings::trials());
     trials.extend(webhook::trials());

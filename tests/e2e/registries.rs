@@ -167,13 +167,13 @@ impl Registry {
 }
 
 /// A port that nobody listens on.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
 
 /// Waits until the process listens; `false` when it ended instead.
-fn accepts(port: u16, process: &mut Background) -> bool {
+pub(crate) fn accepts(port: u16, process: &mut Background) -> bool {
     let until = Instant::now() + STARTING;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     while process.is_running() && Instant::now() < until {

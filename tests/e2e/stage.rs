@@ -394,7 +394,8 @@ isCompliant[answer] {{
         self.path("docker")
     }
 
-    fn tool(&self, name: &str) -> Command {
+    /// A real tool, in this folder and with nothing of the user's own settings.
+    pub(crate) fn tool(&self, name: &str) -> Command {
         self.command(&tools::path(name))
     }
 

@@ -1,0 +1,264 @@
+//! A whole Sigstore of one's own, of real parts: what cosign writes with its certificates is admitted under a policy that trusts it, and
+//! nothing else is.
+//!
+//! | file | what |
+//! |---|---|
+//! | `issuer` | says who people are (OpenID Connect) |
+//! | `services` | Fulcio, the timestamp authority, Rekor |
+
+mod issuer;
+mod services;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use crate::process::succeed;
+use crate::registries::Kind;
+use crate::sigstore::{Sigstore, certificate};
+use crate::stage::{Cosign, Image, Judged, Stage};
+use crate::tools::trial;
+use services::{Log, Services};
+
+const WHO: &str = "release@shop.example";
+const STRANGER: &str = "stranger@shop.example";
+const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
+
+/// The timestamp authority has a port that cannot be chosen.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// How cosign keeps what it signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// Bundles that refer to the image.
+    Bundle,
+    /// `.sig` and `.att`.
+    Tags,
+}
+
+/// How Vouchsafe is told whom to trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// By a `TrustRoot` that the policy names.
+    Resource,
+    /// By `--trusted-root`, a file as cosign writes it.
+    File,
+}
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let cases = [
+        (Log::Nowhere, Shape::Bundle, Told::Resource),
+        (Log::Nowhere, Shape::Tags, Told::Resource),
+        (Log::V2, Shape::Bundle, Told::Resource),
+        (Log::V2, Shape::Bundle, Told::File),
+    ];
+    let case = |(log, shape, told): (Log, Shape, Told)| {
+        let kept = match shape {
+            Shape::Bundle => "bundles",
+            Shape::Tags => ".sig and .att",
+        };
+        let root = match told {
+            Told::Resource => "TrustRoot",
+            Told::File => "trusted-root.json",
+        };
+        let name = format!("a private sigstore: {kept}, {}, {root}", log.name());
+        trial(name, &log.needs(), move || play(log, shape, told))
+    };
+    cases.into_iter().map(case).collect()
+}
+
+fn play(log: Log, shape: Shape, told: Told) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let stage = Stage::new(Kind::Olareg, Cosign::Three);
+    let folder = stage.path("sigstore");
+    std::fs::create_dir(&folder).unwrap();
+    let services = Services::start(log, &folder);
+    let play = Play {
+        stage,
+        services,
+        shape,
+        told,
+    };
+
+    let signed = play.stage.image("signed");
+    play.sign(&signed, WHO);
+    play.attest(&signed, WHO);
+    let strangers = play.stage.image("strangers");
+    play.sign(&strangers, STRANGER);
+    play.attest(&strangers, STRANGER);
+    let unsigned = play.stage.image("unsigned");
+
+    for wanted in [json!({}), provenance()] {
+        let judged = |image: &Image, root: &str| play.judged(image, &wanted, root);
+        judged(&signed, "ours").admitted();
+        judged(&strangers, "ours").denied(STRANGER);
+        judged(&unsigned, "ours").denied("no ");
+        judged(&signed, "elsewhere").denied("no matching");
+        if log != Log::Nowhere {
+            judged(&signed, "unlogged").denied("no matching");
+        }
+    }
+}
+
+/// What is on the stage.
+struct Play {
+    stage: Stage,
+    services: Services,
+    shape: Shape,
+    told: Told,
+}
+
+fn provenance() -> Value {
+    json!({"attestations": [{"name": "provenance", "predicateType": PROVENANCE}]})
+}
+
+// === impl Play ===
+
+impl Play {
+    fn sign(&self, image: &Image, who: &str) {
+        let mut command = self.cosign("sign", who);
+        succeed(command.arg(&image.by_digest));
+    }
+
+    fn attest(&self, image: &Image, who: &str) {
+        let predicate = self.stage.path("predicate.json");
+        std::fs::write(&predicate, json!({"builder": {"id": "e2e"}}).to_string()).unwrap();
+        let mut command = self.cosign("attest", who);
+        command
+            .args(["--type", PROVENANCE, "--predicate"])
+            .arg(predicate);
+        succeed(command.arg(&image.by_digest));
+    }
+
+    fn cosign(&self, verb: &str, who: &str) -> Command {
+        let services = &self.services;
+        let mut command = self.stage.tool("cosign");
+        command
+            .args([verb, "-y", "--identity-token"])
+            .arg(services.token(who));
+        command
+            .arg("--trusted-root")
+            .arg(services.file("trusted-root.json"));
+        match self.shape {
+            Shape::Bundle => {
+                command
+                    .arg("--signing-config")
+                    .arg(services.file("signing-config.json"));
+            }
+            Shape::Tags => {
+                command
+                    .args(["--use-signing-config=false", "--new-bundle-format=false"])
+                    .args(["--tlog-upload=false", "--fulcio-url", &services.fulcio()])
+                    .args(["--timestamp-server-url", &services.stamps()]);
+            }
+        }
+        command
+    }
+
+    /// What `vouchsafe verify` says under a policy that trusts [`WHO`] under this root: `ours`, that of somebody `elsewhere`, or one that
+    /// does not know the log (`unlogged`).
+    fn judged(&self, image: &Image, wanted: &Value, root: &str) -> Judged {
+        let policy = self.policy(wanted, root);
+        match self.told {
+            Told::Resource => self.stage.verify(&policy, &image.by_digest),
+            Told::File => {
+                let file = self.trusted_root(root);
+                let rest = ["--trusted-root", file.to_str().unwrap()];
+                self.stage.verify_with(&policy, &image.by_digest, &rest)
+            }
+        }
+    }
+
+    /// A file with the policy, and with the `TrustRoot` that it names.
+    fn policy(&self, wanted: &Value, root: &str) -> PathBuf {
+        let mut authority = json!({"name": "release", "keyless": {
+            "url": self.services.fulcio(),
+            "insecureIgnoreSCT": true,
+            "identities": [{"issuer": self.services.issuer.url(), "subject": WHO}],
+        }});
+        if self.told == Told::Resource {
+            authority["keyless"]["trustRootRef"] = json!(root);
+        }
+        if self.services.log == Log::Nowhere {
+            authority["rfc3161timestamp"] = json!({"trustRootRef": root});
+        }
+        let wanted = wanted.as_object().unwrap().clone();
+        authority.as_object_mut().unwrap().extend(wanted);
+        let policy = json!({
+            "apiVersion": "policy.sigstore.dev/v1beta1",
+            "kind": "ClusterImagePolicy",
+            "metadata": {"name": "release"},
+            "spec": {"images": [{"glob": "**"}], "authorities": [authority]},
+        });
+        let mut documents = vec![policy.to_string()];
+        if self.told == Told::Resource {
+            documents.push(self.trust_root(root).to_string());
+        }
+        let file = self.stage.path(&format!("{root}.yaml"));
+        std::fs::write(&file, documents.join("\n---\n")).unwrap();
+        file
+    }
+
+    /// The root as a file.
+    fn trusted_root(&self, name: &str) -> PathBuf {
+        let ours = self.services.file("trusted-root.json");
+        let stranger = || Sigstore::new().trusted_root().json();
+        let content = match name {
+            "ours" => return ours,
+            "elsewhere" => stranger(),
+            _ => {
+                let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+                let mut root = read(&std::fs::read_to_string(ours).unwrap());
+                root["tlogs"] = read(&stranger())["tlogs"].clone();
+                root.to_string()
+            }
+        };
+        let file = self.stage.path(&format!("{name}.json"));
+        std::fs::write(&file, content).unwrap();
+        file
+    }
+
+    /// A `TrustRoot` of this name, with the services that run, or those of a stranger in their place.
+    fn trust_root(&self, name: &str) -> Value {
+        let stranger = Sigstore::new();
+        let pem = |chain: Vec<Vec<u8>>| chain.iter().map(|der| certificate::pem(der)).collect();
+        let ours = |file: &str| std::fs::read_to_string(self.services.file(file)).unwrap();
+        let (authorities, stamps) = match name {
+            "elsewhere" => (pem(stranger.ca.chain()), pem(stranger.tsa.chain())),
+            _ => (ours("fulcio.pem"), ours("tsa.pem")),
+        };
+        let authority = |url: String, chain: String| {
+            json!([{
+                "subject": {"organization": "e2e", "commonName": "e2e"},
+                "uri": url,
+                "certChain": STANDARD.encode(chain),
+            }])
+        };
+        let mut keys = json!({
+            "certificateAuthorities": authority(self.services.fulcio(), authorities),
+            "timestampAuthorities": authority(self.services.stamps(), stamps),
+        });
+        if self.services.log == Log::V2 {
+            let key = match name {
+                "unlogged" => stranger.rekor_v2.key.pem(),
+                _ => ours("rekor.pub"),
+            };
+            keys["tLogs"] = json!([{
+                "baseURL": "http://localhost",
+                "hashAlgorithm": "sha-256",
+                "publicKey": STANDARD.encode(key),
+            }]);
+        }
+        json!({
+            "apiVersion": "policy.sigstore.dev/v1alpha1",
+            "kind": "TrustRoot",
+            "metadata": {"name": name},
+            "spec": {"sigstoreKeys": keys},
+        })
+    }
+}
