@@ -271,13 +271,18 @@ fn rego_that_does_not_compile_is_refused() {
 
 #[test]
 fn what_this_version_cannot_verify_is_accepted_with_a_warning() {
-    for (authority, field) in [] {
+    let cue = json!({"type": "cue", "data": "a: 1"});
+    let attested = json!({"key": {"data": KEY}, "attestations": [
+        {"name": "a", "predicateType": "https://example.com/p", "policy": cue},
+    ]});
+    let mut whole = with(&json!({"key": {"data": KEY}}));
+    whole["policy"] = cue;
+    for (spec, field) in [
+        (with(&attested), ".attestations[0].policy.type"),
+        (whole, "spec.policy.type"),
+    ] {
         assert!(
-            warns(
-                &with(&authority),
-                "not supported yet by this version",
-                field
-            ),
+            warns(&spec, "not supported yet by this version", field),
             "{field}"
         );
     }
