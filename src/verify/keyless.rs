@@ -12,7 +12,8 @@
 //! 6. the signature verifies with the certificate's key over the bytes as they came;
 //! 7. the entry is about this signature, this certificate and this payload (T-30).
 //!
-//! What it does not read is verified by the same rules in [`unread`]. Here is decided who is asked, and (8) whether the holder is somebody
+//! Beside it the dates of every trusted authority's own certificate are looked at, since for the library an authority of the root ends the
+//! path (T-31), and that no timestamp lies in the future. What it does not read is verified by the same rules in [`unread`]. Here is decided who is asked, and (8) whether the holder is somebody
 //! whom the policy names: the library accepts any, which is why nothing else may call it.
 
 mod chain;
@@ -41,7 +42,7 @@ pub(super) fn vouched(
     let (time, lasting) = if unread::is_needed(requirement, signed, material) {
         unread::vouched(requirement, signed, material, certificate, now)?
     } else {
-        let time = library::vouched(requirement, signed, material).map_err(|unproven| {
+        let time = library::vouched(requirement, signed, material, now).map_err(|unproven| {
             let other = matches!(unproven, Unproven::OtherArtifact { .. });
             // A stranger's evidence about another image is a stranger's first of all.
             let stranger = other

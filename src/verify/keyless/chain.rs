@@ -5,7 +5,9 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use sigstore_crypto::WEBPKI_VERIFICATION_ALGS;
 use sigstore_types::DerCertificate;
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
-use x509_cert::der::{Any, Encode as _, Tag};
+use x509_cert::Certificate;
+use x509_cert::der::{Any, Decode as _, Encode as _, Tag};
+use x509_cert::time::Time;
 
 use crate::limits::json::brief;
 use crate::trust::TrustMaterial;
@@ -20,9 +22,12 @@ pub(super) fn issuer(
     trust: &TrustMaterial,
     time: Timestamp,
 ) -> Result<Vec<u8>, String> {
+    // An authority that is trusted ends the path, so that nobody else looks at the dates of its own certificate (T-31).
     let open = trust
         .certificate_authorities()
-        .filter(|(_, window)| window.is_none_or(|window| window.contains(time)));
+        .filter(|(authority, window)| {
+            window.is_none_or(|window| window.contains(time)) && is_good(authority, time)
+        });
     let authorities: Vec<CertificateDer<'_>> = open
         .map(|(certificate, _)| CertificateDer::from(certificate.as_bytes()))
         .collect();
@@ -59,6 +64,19 @@ pub(super) fn issuer(
         format!("certificate chain validation failed: {}", brief(&detail))
     })?;
     issuer_of(&path)
+}
+
+/// Whether this is within the dates of the certificate itself, both of them included.
+fn is_good(certificate: &DerCertificate, time: Timestamp) -> bool {
+    let Ok(certificate) = Certificate::from_der(certificate.as_bytes()) else {
+        return false;
+    };
+    let dates = &certificate.tbs_certificate.validity;
+    let date = |date: Time| i64::try_from(date.to_unix_duration().as_secs());
+    match (date(dates.not_before), date(dates.not_after)) {
+        (Ok(from), Ok(until)) => (from..=until).contains(&time.as_second()),
+        _ => false,
+    }
 }
 
 /// Taken from the verified path: several authorities may have one name.

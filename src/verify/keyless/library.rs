@@ -24,6 +24,7 @@ pub(super) fn vouched(
     requirement: &KeylessRequirement,
     signed: &Signed<'_>,
     material: &Material,
+    now: Timestamp,
 ) -> Result<Option<Timestamp>, Unproven> {
     let Some(verifier) = requirement.trust.verifier() else {
         let detail = "no certificate authority is trusted".to_owned();
@@ -46,7 +47,17 @@ pub(super) fn vouched(
     let result = verifier
         .verify(signed.artifact()?, &bundle, &policy)
         .map_err(|error| unproven(&error, requirement.witness))?;
-    Ok(result.verified_timestamps().iter().min().copied())
+    let times = result.verified_timestamps();
+    for time in times {
+        // What the library leaves open: stamps that lie in the future (T-37), and authorities whose own certificate was not good (T-31).
+        if *time > now {
+            let detail = format!("a timestamp says {time}, which lies in the future");
+            return Err(Rejection::NoTimestamp { detail }.into());
+        }
+        chain::issuer(&material.certificates, &requirement.trust, *time)
+            .map_err(|detail| Rejection::InvalidCertificate { detail })?;
+    }
+    Ok(times.iter().min().copied())
 }
 
 /// The part of the evidence that the policy asks for, in the library's form.
