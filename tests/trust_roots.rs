@@ -10,6 +10,7 @@
 mod support;
 
 mod trust_roots {
+    mod admitted;
     mod archive;
     mod engine;
     mod keys;

@@ -43,7 +43,11 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) async fn start(repository: &TufRepository) -> Self {
-        let files: Files = Arc::new(Mutex::new(repository.files()));
+        Self::of(repository.files()).await
+    }
+
+    pub(crate) async fn of(files: BTreeMap<String, Vec<u8>>) -> Self {
+        let files: Files = Arc::new(Mutex::new(files));
         let router = Router::new().fallback(serve).with_state(Arc::clone(&files));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/tuf", listener.local_addr().unwrap());
