@@ -13,7 +13,7 @@ use crate::verdict::NoMatchPolicy;
 /// What `serve` and `verify` share: the policies, and how images are judged.
 #[derive(Args, Clone, Debug)]
 pub struct JudgeArgs {
-    /// A file or folder with ClusterImagePolicy documents and pull Secrets (YAML or JSON). May be given again
+    /// A file or folder with policies, trust roots, and the Secrets and ConfigMaps they refer to (YAML or JSON). May be given again
     #[arg(
         long,
         value_name = "PATH",
@@ -45,7 +45,7 @@ pub struct JudgeArgs {
     )]
     pub insecure_registry: Vec<String>,
 
-    /// PEM file with certificate authorities of registries and of remote policies, trusted beside those of the system
+    /// PEM file with certificate authorities of registries, remote policies, key management services and trust mirrors, trusted beside those of the system
     #[arg(long, value_name = "FILE", env = "VOUCHSAFE_REGISTRY_CA")]
     pub registry_ca: Option<PathBuf>,
 

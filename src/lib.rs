@@ -16,7 +16,7 @@
 //!       │ policy      pure   globs × match selectors over an immutable, precompiled PolicySet
 //!       ▼
 //!   matching policies (none → no-match-policy)
-//!       │ gather      I/O    .sig/.att tags, in parallel, once
+//!       │ gather      I/O    tags, referrers, bundles: place after place, until an authority is satisfied
 //!       ▼
 //!   Evidence (untrusted bytes with a shape)
 //!       │ verify      pure   Evidence × Requirement × TrustMaterial → Verified<T> | Rejection; bound to this digest
@@ -30,10 +30,16 @@
 //! ```
 //!
 //! `POST /mutate` goes the same way as far as the digest of a tag, and answers with a JSON Patch that writes it into the object.
+//! `POST /validate-policy` and `lint` ask [`apply`] what is wrong with a policy. What is judged by comes another way, whenever it
+//! changes, and is in force as one snapshot:
+//!
+//! ```text
+//! files ─► api ─► policy::compile ◄─ Referents (Secrets, ConfigMaps, keys, remote policies, trust) ─► Snapshot      app/engine
+//! ```
 //!
 //! [`decide`] walks that way; the other folders are its stages, and a stage's `mod.rs` says what comes in, what goes out and what
 //! can go wrong. Which folder may use which is a table in `tests/architecture.rs`. All input and output beside the webhook's own
-//! socket is in [`adapters`].
+//! socket is in [`adapters`], but for what [`app`] and [`cli`] read at the start and [`demo`] serves.
 
 pub mod adapters;
 pub mod api;

@@ -97,7 +97,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("demo", &["image"]),
 ];
 
-/// Nothing imports these; they may use anything.
+/// Nothing below imports these; they may use anything.
 const TOP: &[&str] = &["app", "cli", "config", "telemetry", "main", "lib"];
 
 /// Folders that are values in, values out: no network, no files, no time of day, no environment. (A

@@ -1,6 +1,6 @@
 //! All the I/O of the program, each kind of it in a folder of its own.
 //!
-//! An adapter turns something outside (files, registries, an API server) into the values that the
+//! An adapter turns something outside (files, registries, key management services, mirrors of trust) into the values that the
 //! pure modules work on, within bounds, and reports what it could not read: never an empty value
 //! instead of an unreadable one.
 

@@ -17,7 +17,7 @@ use crate::cases::{Case, Difference, Found, ImageSubject, Object, Subject};
 use crate::decide::evaluation_reason;
 use crate::explain::{self, Style, printable_line};
 use crate::limits::Limits;
-use crate::policy::{AttestationRule, AuthorityKind, CompiledPolicy, Wanted};
+use crate::policy::{AttestationRule, CompiledPolicy};
 use crate::predicate_policy::{Budget, Decision, EvalError};
 use crate::statement::Statement;
 use crate::verdict::{Judgement, NoMatchPolicy, Reason, ReviewVerdict};
@@ -293,16 +293,7 @@ fn rules(policies: &[Arc<CompiledPolicy>]) -> impl Iterator<Item = (String, &Att
             .map(move |authority| (name, authority))
     });
     authorities.flat_map(|(policy, authority)| {
-        let wanted = match &authority.kind {
-            AuthorityKind::Signed(signed) => &signed.wanted,
-            AuthorityKind::Rootless { wanted, .. } => wanted,
-            AuthorityKind::Static(_) => &Wanted::Signature,
-        };
-        let rules: &[AttestationRule] = match wanted {
-            Wanted::Attestations(rules) => rules,
-            Wanted::Signature => &[],
-        };
-        rules.iter().map(move |rule| {
+        authority.attestation_rules().iter().map(move |rule| {
             let about = format!(
                 "policy {policy}, authority {}, attestation {}",
                 authority.name, rule.name

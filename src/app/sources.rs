@@ -57,7 +57,7 @@ pub(super) struct Sources {
     roots: Held<Root>,
     /// The mirrors behind the names in `roots`.
     mirrors: Mutex<BTreeMap<String, Arc<Mirror>>>,
-    default: Default,
+    default: DefaultTrust,
     state_dir: Option<PathBuf>,
     /// Whoever fetches, so that nothing is fetched twice at one time.
     fetching: tokio::sync::Mutex<()>,
@@ -67,12 +67,12 @@ pub(super) struct Sources {
 #[derive(Clone, Debug, PartialEq)]
 struct Root {
     trust: Arc<TrustMaterial>,
-    /// When the metadata that vouches for it expires; `None` for one that came with the program.
+    /// When the metadata that vouches for it expires; `None` for one that no such metadata vouches for.
     expires: Option<Timestamp>,
 }
 
 /// What is trusted where a policy names no TrustRoot.
-enum Default {
+enum DefaultTrust {
     /// The same from the start to the end, or what the file has: `--trusted-root`.
     Given(ArcSwap<TrustMaterial>),
     /// What the mirror has: `--tuf-mirror`.
@@ -177,27 +177,26 @@ impl Sources {
         }
     }
 
-    /// Fetches what is due. The answer is whether that changed anything.
-    pub(super) async fn fetch(&self) -> bool {
+    /// Fetches what is due.
+    pub(super) async fn fetch(&self) {
         let _alone = self.fetching.lock().await;
         let now = Instant::now();
         let keys = futures::stream::iter(self.keys.due(now)).map(|name| async move {
             let fetched = self.services.public_key(&name).await;
             let fetched = fetched.map_err(|error| error.to_string());
             told("key", &name, &fetched);
-            self.keys.record(&name, fetched, Instant::now())
+            self.keys.record(&name, fetched, Instant::now());
         });
         let roots = futures::stream::iter(self.roots.due(now)).map(|name| async move {
             let fetched = self.root(&name).await;
             told("trust root", &name, &fetched);
-            self.roots.record(&name, fetched, Instant::now())
+            self.roots.record(&name, fetched, Instant::now());
         });
-        let changed = |any: bool, this: bool| async move { any || this };
-        let (keys, roots) = tokio::join!(
-            keys.buffer_unordered(CONCURRENT).fold(false, changed),
-            roots.buffer_unordered(CONCURRENT).fold(false, changed),
+        let done = |(), ()| async {};
+        tokio::join!(
+            keys.buffer_unordered(CONCURRENT).fold((), done),
+            roots.buffer_unordered(CONCURRENT).fold((), done),
         );
-        keys || roots
     }
 
     /// Fetches what is due, as far as there is time before new policies are put in force.
@@ -236,8 +235,8 @@ impl Sources {
     /// What is trusted where a policy names no TrustRoot.
     pub(super) fn default_trust(&self) -> Option<Arc<TrustMaterial>> {
         match &self.default {
-            Default::Given(trust) => Some(trust.load_full()),
-            Default::Mirrored { name, .. } => {
+            DefaultTrust::Given(trust) => Some(trust.load_full()),
+            DefaultTrust::Mirrored { name, .. } => {
                 Some(self.roots.get(name, Instant::now()).ok()?.trust)
             }
         }
@@ -251,8 +250,8 @@ impl Sources {
             .iter()
             .filter_map(|root| self.trust_root(&root.value, now).ok()?.expires);
         let default = match &self.default {
-            Default::Given(_) => None,
-            Default::Mirrored { name, .. } => self.roots.get(name, now).ok(),
+            DefaultTrust::Given(_) => None,
+            DefaultTrust::Mirrored { name, .. } => self.roots.get(name, now).ok(),
         };
         References {
             keys: self.keys.count(now),
@@ -263,7 +262,7 @@ impl Sources {
 
     /// Trusts this from now on where a policy names no TrustRoot, if that is what is given.
     pub(super) fn replace_default(&self, trust: Arc<TrustMaterial>) {
-        if let Default::Given(given) = &self.default {
+        if let DefaultTrust::Given(given) = &self.default {
             given.store(trust);
         }
     }
@@ -344,9 +343,9 @@ impl Sources {
     }
 }
 
-// === impl Default ===
+// === impl DefaultTrust ===
 
-impl Default {
+impl DefaultTrust {
     fn remote(&self) -> Option<&api::RemoteRoot> {
         match self {
             Self::Given(_) => None,
@@ -360,14 +359,14 @@ impl Default {
 }
 
 /// The default trust that the arguments ask for.
-fn default_trust(args: &TrustArgs) -> anyhow::Result<(Default, Option<TrustedRootFile>)> {
+fn default_trust(args: &TrustArgs) -> anyhow::Result<(DefaultTrust, Option<TrustedRootFile>)> {
     if let Some(path) = &args.trusted_root {
         let (file, trust) = TrustedRootFile::open(path.clone()).context("--trusted-root")?;
-        return Ok((Default::Given(ArcSwap::new(trust)), Some(file)));
+        return Ok((DefaultTrust::Given(ArcSwap::new(trust)), Some(file)));
     }
     let Some(mirror) = &args.tuf_mirror else {
         let trust = public_good().context("the trusted root in the program cannot be read")?;
-        return Ok((Default::Given(ArcSwap::from_pointee(trust)), None));
+        return Ok((DefaultTrust::Given(ArcSwap::from_pointee(trust)), None));
     };
     let root = match &args.tuf_root {
         None => SigstoreInstance::PublicGood.tuf_root().to_vec(),
@@ -382,7 +381,7 @@ fn default_trust(args: &TrustArgs) -> anyhow::Result<(Default, Option<TrustedRoo
     let name = name_of(&remote);
     let is_public = args.tuf_root.is_none();
     Ok((
-        Default::Mirrored {
+        DefaultTrust::Mirrored {
             name,
             remote,
             is_public,

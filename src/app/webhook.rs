@@ -272,7 +272,7 @@ fn reload(
                     );
                 }
                 Err(error) => {
-                    tracing::error!(%error, "policies cannot be read; the last good set stays in force");
+                    tracing::error!(error = %format!("{error:#}"), "policies cannot be read; the last good set stays in force");
                 }
             }
         }
@@ -341,7 +341,7 @@ async fn refresh(engine: Arc<Engine>, metrics: Arc<Metrics>) {
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::error!(%error, "policies cannot be compiled; the last good set stays in force");
+                tracing::error!(error = %format!("{error:#}"), "policies cannot be compiled; the last good set stays in force");
             }
         }
         metrics.remote_policies(engine.remote_counts());

@@ -2,7 +2,7 @@
 
 use crate::api;
 use crate::go_regexp::GoRegexp;
-use crate::policy::{AttestationRule, AuthorityKind, Policy, Problem, Wanted};
+use crate::policy::{Policy, Problem};
 use crate::predicate_policy::Dialect;
 
 /// Short names of predicate types for which policy-controller warns.
@@ -53,19 +53,9 @@ pub(super) fn about(policy: &api::ClusterImagePolicy, namespace: &str) -> Vec<Pr
 pub(super) fn dialects(policy: &Policy) -> Vec<Problem> {
     let authorities = policy.authorities.iter().enumerate();
     let rules = authorities.flat_map(|(index, authority)| {
-        let wanted = match &authority.kind {
-            AuthorityKind::Signed(signed) => &signed.wanted,
-            AuthorityKind::Rootless { wanted, .. } => wanted,
-            AuthorityKind::Static(_) => &Wanted::Signature,
-        };
-        let rules: &[AttestationRule] = match wanted {
-            Wanted::Attestations(rules) => rules,
-            Wanted::Signature => &[],
-        };
         let path = format!("spec.authorities[{index}].attestations.policy");
-        rules
-            .iter()
-            .map(move |rule| (rule.program.as_ref(), path.clone()))
+        let rules = authority.attestation_rules().iter();
+        rules.map(move |rule| (rule.program.as_ref(), path.clone()))
     });
     let whole = policy.program.as_ref().map(|whole| &whole.program);
     rules

@@ -91,7 +91,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "TEXT", env = "VOUCHSAFE_DENIAL_FOOTER")]
     denial_footer: Option<String>,
 
-    /// How often policies and certificates are looked at again, in seconds
+    /// How often policies, certificates, settings of registries and the trusted root are looked at again, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600), env = "VOUCHSAFE_RELOAD_INTERVAL")]
     reload_interval: u64,
 

@@ -10,8 +10,10 @@
 //! ```
 //!
 //! Everything that is awaited ends at the deadline of the request; what is pending then is *could not judge*. The snapshot of
-//! policies and trust is taken once, so that one request never sees two states. There is one way to an admission: a verdict folded
-//! from [`crate::verify::Verified`] evidence and static authorities.
+//! policies and trust is taken once, so that one request never sees two states. What a policy demands is met
+//! by [`crate::verify::Verified`] evidence alone. Without it only these admit: requests that change nothing that runs or are of a kind
+//! that runs nothing (`unchanged`, `not-covered`), and what an operator wrote so (`static: pass`, `mode: warn`, Rego alone,
+//! `--no-match-policy`).
 //!
 //! Beside it stands `pin`, which `/mutate` asks: the first steps of the same way, up to the digest that a tag names.
 

@@ -35,6 +35,21 @@ pub enum AuthorityKind {
     },
 }
 
+impl Authority {
+    /// The attestations that it wants; none where it wants a signature, or nothing at all.
+    pub fn attestation_rules(&self) -> &[AttestationRule] {
+        let wanted = match &self.kind {
+            AuthorityKind::Signed(signed) => &signed.wanted,
+            AuthorityKind::Rootless { wanted, .. } => wanted,
+            AuthorityKind::Static(_) => return &[],
+        };
+        match wanted {
+            Wanted::Attestations(rules) => rules,
+            Wanted::Signature => &[],
+        }
+    }
+}
+
 /// What a static authority does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StaticAction {

@@ -244,7 +244,7 @@ const METADATA_RULE: &str = "cloud metadata services are never contacted";
 
 /// Whether the host is a cloud's metadata service by its name. Addresses are checked when a name is resolved; behind an HTTP proxy
 /// somebody else resolves it, so these names are refused by themselves.
-fn names_metadata(url: &Url) -> bool {
+pub(in crate::adapters) fn names_metadata(url: &Url) -> bool {
     const NAMES: [&str; 5] = [
         "metadata",
         "metadata.google.internal",

@@ -28,7 +28,7 @@ mod authorize;
 mod challenge;
 mod client;
 mod docker_config;
-mod fence;
+pub(in crate::adapters) mod fence;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

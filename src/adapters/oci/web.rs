@@ -12,7 +12,7 @@ use reqwest::{Client, Response, Url};
 use tokio::time::timeout;
 
 use super::address::Scope;
-use super::fence::{class_as_written, host_of, is_same_origin, printable};
+use super::fence::{class_as_written, host_of, is_same_origin, names_metadata, printable};
 use super::lookup::{FencedLookup, Seen};
 use super::transport::proxy_hosts;
 use super::{OciSettings, OciSettingsError, tls};
@@ -67,6 +67,9 @@ impl WebClient {
         let mut url = Url::parse(url).map_err(|error| format!("not an address: {error}"))?;
         if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
             return Err("host and https scheme are expected, without a user".to_owned());
+        }
+        if names_metadata(&url) {
+            return Err("cloud metadata services are never contacted".to_owned());
         }
         if let Some(class) = class_as_written(&url) {
             Scope::AsWritten.admits(class).map_err(str::to_owned)?;

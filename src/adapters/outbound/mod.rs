@@ -15,6 +15,7 @@ use http::{HeaderMap, Method, StatusCode};
 use reqwest::{Client, Url};
 use tokio::time::timeout;
 
+use super::oci::fence::names_metadata;
 use super::oci::tls;
 use resolve::{FencedResolver, RefusedAddress, is_forbidden, is_loopback};
 
@@ -177,7 +178,7 @@ impl Outbound {
             }
             Reach::Private | Reach::Signed => {}
         }
-        if is_forbidden(&ask.url) {
+        if is_forbidden(&ask.url) || names_metadata(&ask.url) {
             return Err("link-local, metadata and reserved addresses are never contacted");
         }
         Ok(if is_loopback {
