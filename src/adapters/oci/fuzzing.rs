@@ -10,7 +10,7 @@ use super::challenge::Challenge;
 use super::fence::Fence;
 use super::insecure::InsecureHosts;
 use super::{manifest, referrers, token};
-use crate::gather::registry::{PageToken, ReferrersPage};
+use crate::gather::registry::ReferrersPage;
 use crate::image::{Digest, Repository};
 
 /// The realm and the service of the challenge that is answered; empty for Basic.
@@ -38,8 +38,8 @@ pub fn next_page(link: &[u8], repository: &Repository, subject: &Digest) -> Opti
     };
     let mut headers = HeaderMap::new();
     headers.insert(LINK, HeaderValue::from_bytes(link).ok()?);
-    let PageToken(query) = referrers::next(&headers, repository, &page).ok()??;
-    page.from = Some(PageToken(query));
+    page.from = referrers::next(&headers, repository, &page).ok()?;
+    page.from.as_ref()?;
     Some(referrers::path(&page))
 }
 

@@ -1,5 +1,7 @@
 //! Reviews: whatever is read has one uid, and every image that it would run is found.
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use vouchsafe::server::fuzzing::{request, uid_of_prefix};

@@ -1,5 +1,7 @@
 //! Bundles: one content, one kind of material, one signature.
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::evidence::Bundle;
 

@@ -1,5 +1,7 @@
 //! `WWW-Authenticate`: bounded, and no realm takes credentials to another domain (T-53).
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::adapters::oci::fuzzing::{challenge, realm};
 

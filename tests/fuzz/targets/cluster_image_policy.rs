@@ -1,8 +1,10 @@
 //! Policies: what is accepted compiles, and no policy that is broken stops matching.
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::api::decode_cluster_image_policy;
-use vouchsafe::apply::{Severity, check_policy, refusal};
+use vouchsafe::apply::{Severity, Surroundings, check_policy, refusal};
 use vouchsafe::image::ImageReference;
 use vouchsafe::limits::json::parse_strict;
 use vouchsafe::policy::{PolicySet, Problem, Referents, compile};
@@ -18,13 +20,17 @@ fuzz_target!(init: drop(std::panic::take_hook()), |bytes: &[u8]| {
     let written = serde_json::to_value(&policy).expect("a policy is JSON");
     assert_eq!(decode_cluster_image_policy(written).as_ref(), Ok(&policy));
 
-    let findings = check_policy(&policy, "cosign-system");
-    let compiled = compile(&policy, &Referents::default());
+    let referents = Referents::default();
+    let findings = check_policy(&policy, "cosign-system", Surroundings::Wholly(&referents));
+    let compiled = compile(&policy, &referents);
     if let Err(problems) = &compiled.body {
         assert!(!problems.is_empty());
-        let is_told =
-            |problem: &Problem| problem.is_not_supported() || refusal(&findings).is_some();
-        assert!(problems.iter().all(is_told), "{problems:?}");
+        // Everything that breaks it is told to who applies it.
+        assert!(!findings.is_empty(), "{problems:?}");
+        let is_refused = |problem: &Problem| {
+            !problem.is_not_supported() && !problem.is_unresolved() && !problem.is_elsewhere()
+        };
+        assert_eq!(problems.iter().any(is_refused), refusal(&findings).is_some(), "{problems:?}");
     }
     for finding in &findings {
         let _ = finding.problem.to_string();

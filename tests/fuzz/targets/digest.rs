@@ -1,5 +1,7 @@
 //! Digests: exactly one spelling, and tags made of them are tags.
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::image::Digest;
 

@@ -1,5 +1,7 @@
 //! Docker configs: an entry answers for its own host, and nothing that is shown shows a secret (T-16).
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::adapters::oci::{entries_from_dockercfg, entries_from_dockerconfigjson};
 use vouchsafe::gather::keychain::{Credential, Keychain};

@@ -1,5 +1,7 @@
 //! DSSE envelopes and simple signing: what is signed over holds the payload, and nothing of it is written again.
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::evidence::Envelope;
 use vouchsafe::evidence::simple_signing::Claim;

@@ -1,5 +1,7 @@
 //! Globs against a second, slow implementation: `**` is any run, `*` any run without `/`, the rest is itself.
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::image::{GlobSet, ImageGlob, ImageReference};
 

@@ -1,5 +1,7 @@
 //! Regular expressions: what is accepted keeps its meaning within a group and beside itself.
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::go_regexp::GoRegexp;
 

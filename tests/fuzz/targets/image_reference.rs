@@ -1,5 +1,7 @@
 //! References: what is accepted is short, reads back as itself, and is pinned to what it is pinned to.
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::image::{Digest, ImageReference};
 

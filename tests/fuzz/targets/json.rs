@@ -1,5 +1,7 @@
 //! Bounded JSON: what is accepted is what any parser reads, and within its bounds.
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use vouchsafe::limits::json::{parse_small, parse_strict};

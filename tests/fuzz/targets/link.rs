@@ -1,5 +1,7 @@
 //! `Link`: a next page is a page of the same list of the same repository (T-53).
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::adapters::oci::fuzzing::next_page;
 use vouchsafe::image::{Digest, Repository};

@@ -1,5 +1,7 @@
 //! Manifests and lists of referrers: no document is both (T-50), and nothing is listed that is not there.
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::adapters::oci::fuzzing::media_type;
 use vouchsafe::evidence::image::{ConfigFile, ImageDocument};

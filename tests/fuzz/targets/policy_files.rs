@@ -1,5 +1,7 @@
 //! Files of policies: YAML and JSON mean the same, no two objects have one name, and every problem has its place.
 
+#![no_main]
+
 use std::collections::BTreeSet;
 
 use libfuzzer_sys::fuzz_target;

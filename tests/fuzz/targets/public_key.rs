@@ -1,5 +1,7 @@
 //! Public keys: the first block counts, whatever follows it.
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::verify::{HashAlgorithm, PublicKey};
 

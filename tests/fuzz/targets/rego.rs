@@ -1,5 +1,7 @@
 //! Rego: whatever compiles is answered within its budget, the same each time.
 
+#![no_main]
+
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;

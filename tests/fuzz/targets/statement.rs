@@ -1,5 +1,7 @@
 //! Statements: the text stays as it came, and subjects are what stands in it.
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::image::Digest;
 use vouchsafe::limits::Limits;

@@ -1,5 +1,7 @@
 //! Answers of token services: a token fits into its header and is not kept for ever.
 
+#![no_main]
+
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,7 @@
 //! Trust: a `TrustRoot` is written again as it was read; a `trusted_root.json` or certificates have one epoch.
 
+#![no_main]
+
 use libfuzzer_sys::fuzz_target;
 use vouchsafe::api::decode_trust_root;
 use vouchsafe::apply::check_trust_root;
