@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::kinds;
@@ -48,6 +49,9 @@ pub struct Engine {
     /// Told when there may be something to fetch.
     wanted: Notify,
 }
+
+/// The time in which what new policies refer to is fetched before they are put in force.
+const PREPARATION: Duration = Duration::from_secs(20);
 
 /// Everything that an engine asks over the network.
 struct Network {
@@ -250,7 +254,12 @@ impl Engine {
         let both = [&*in_force, documents];
         self.sources.want(&both);
         let texts = remote_texts(&both);
-        tokio::join!(self.sources.prepare(), network.remote.refresh(&texts));
+        let fetching = async { tokio::join!(self.sources.fetch(), network.remote.refresh(&texts)) };
+        if timeout(PREPARATION, fetching).await.is_err() {
+            tracing::warn!(
+                "not everything that policies refer to was fetched in time; it is fetched in the background"
+            );
+        }
     }
 
     /// Compiles what was read and puts it in force, broken policies included: they deny what they match.

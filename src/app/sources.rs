@@ -31,8 +31,6 @@ use crate::trust::{TrustMaterial, archive, sigstore_keys};
 
 /// Time for one request.
 const REQUEST: Duration = Duration::from_secs(10);
-/// Time for all that new policies refer to, before they are in force without what is missing.
-const PREPARATION: Duration = Duration::from_secs(20);
 /// Time for one refresh of a mirror, which is several requests.
 const REFRESH: Duration = Duration::from_mins(1);
 /// Fetches at one time.
@@ -197,15 +195,6 @@ impl Sources {
             keys.buffer_unordered(CONCURRENT).fold((), done),
             roots.buffer_unordered(CONCURRENT).fold((), done),
         );
-    }
-
-    /// Fetches what is due, as far as there is time before new policies are put in force.
-    pub(super) async fn prepare(&self) {
-        if timeout(PREPARATION, self.fetch()).await.is_err() {
-            tracing::warn!(
-                "not everything that policies refer to was fetched in time; it is fetched in the background"
-            );
-        }
     }
 
     /// The keys of key management services that these documents name, or why one is not there.
@@ -417,12 +406,10 @@ fn name_of(remote: &api::RemoteRoot) -> String {
         hash.update(b":");
         hash.update(part);
     }
+    // The whole digest: who may write one TrustRoot shall not find another that goes by its name.
     let digest = hex::encode(hash.finalize());
     let mirror: String = remote.mirror.chars().take(200).collect();
-    format!(
-        "the trust root of {mirror} ({})",
-        digest.get(..8).unwrap_or_default()
-    )
+    format!("the trust root of {mirror} ({digest})")
 }
 
 /// Every key of a key management service that a policy names.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::authority::{
     AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted,
 };
+use super::bounds;
 use super::key_source;
 use super::problem::Problem;
 use super::program::{self, WholeProgram};
@@ -45,16 +46,20 @@ pub struct Policy {
 
 /// Compiles one policy. Never fails: what is wrong with it becomes its [`CompiledPolicy::body`].
 pub fn compile(policy: &api::ClusterImagePolicy, referents: &Referents) -> CompiledPolicy {
-    let mut problems = Vec::new();
     let spec = &policy.spec;
+    let mut problems = bounds::exceeded(spec);
+    let is_too_large = !problems.is_empty();
     let globs = globs(&spec.images, &mut problems);
     let mode = mode(&spec.mode, &mut problems);
     let selectors = selectors(&spec.matches, &mut problems);
-    let authorities = authorities(&spec.authorities, referents, &mut problems);
-    let program = spec
-        .policy
-        .as_ref()
-        .and_then(|policy| program::whole(policy, referents, &mut problems));
+    let (authorities, program) = if is_too_large {
+        (Vec::new(), None)
+    } else {
+        let authorities = authorities(&spec.authorities, referents, &mut problems);
+        let whole = spec.policy.as_ref();
+        let program = whole.and_then(|policy| program::whole(policy, referents, &mut problems));
+        (authorities, program)
+    };
     if spec.authorities.is_empty() && spec.policy.is_none() {
         problems.push(Problem::missing("spec.authorities"));
     }

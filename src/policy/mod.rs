@@ -8,6 +8,7 @@
 //! that disappears is an open door). What this version does not understand yet is a problem like any other.
 
 mod authority;
+mod bounds;
 mod compile;
 mod key_source;
 mod problem;

@@ -211,3 +211,22 @@ fn a_secret_that_is_no_pull_secret_is_a_problem_and_its_content_is_not_shown() {
         assert!(!text.contains("hunter2"), "{text}");
     }
 }
+
+#[test]
+fn a_policy_that_is_too_large_is_kept_and_nothing_of_it_is_compiled() {
+    let nested = format!("package sigstore\nx = {}{}", "[".repeat(60), "]".repeat(60));
+    let attestation = json!({
+        "name": "a", "predicateType": "https://example.com/p", "policy": {"type": "rego", "data": nested},
+    });
+    let authority = json!({"key": {"data": KEY}, "attestations": vec![attestation; 65]});
+    let spec = json!({"images": [{"glob": "**"}], "authorities": [authority]});
+    let started = std::time::Instant::now();
+    assert_eq!(
+        problems(&spec),
+        [
+            "too large: spec.authorities[*].attestations\n65 of them; a policy may have 64: split it into several"
+        ]
+    );
+    assert!(started.elapsed() < std::time::Duration::from_secs(1));
+    assert_eq!(compiled("p", &spec).globs.len(), 1);
+}

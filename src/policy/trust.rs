@@ -35,6 +35,8 @@ pub(super) fn of_key(
     referents: &Referents,
 ) -> Result<Requirement, Missing> {
     let witness = match (&authority.rfc3161_timestamp, log_root(authority, referents)) {
+        // An empty block cancels no log that the policy names: policy-controller does not look at it then.
+        (Some(stamps), Some(root)) if stamps.trust_root_ref.is_empty() => KeyWitness::Log(root?),
         (Some(stamps), _) => {
             KeyWitness::TimestampsIfPresent(with_timestamps(&stamps.trust_root_ref, referents)?)
         }
@@ -102,6 +104,9 @@ impl Roots {
         let base = named(&keyless.trust_root_ref, referents)?;
         let log = log_root(authority, referents);
         let (logs, timestamps, witness) = match (&authority.rfc3161_timestamp, log) {
+            (Some(stamps), Some(root)) if stamps.trust_root_ref.is_empty() => {
+                (root?, Arc::clone(&base), KeylessWitness::Log)
+            }
             (Some(stamps), _) => {
                 // Without a name of its own: that of the identities, and the default root if they name none either.
                 let name = match stamps.trust_root_ref.as_str() {

@@ -1,7 +1,10 @@
 //! `POST /validate-policy`: the AdmissionReview of one of our own resources, checked when it is applied.
 //!
 //! This webhook is registered with `failurePolicy: Ignore`: a policy that was not checked is caught where it is compiled, and denies
-//! what it matches. So whatever keeps us from checking (time, a panic, too much in flight) is a status of HTTP and no denial.
+//! what it matches. So whatever keeps us from checking (time, a panic, too much in flight) is a status of HTTP and no denial. Policies
+//! are checked one at a time: whoever reaches this route can make us compile, and images must be judged meanwhile.
+
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -49,6 +52,11 @@ async fn check(
 ) -> Result<Vec<u8>, Refusal> {
     let (head, body) = call.into_parts();
     let deadline = arrival + deadline::budget(head.uri.query())?;
+    // Held until the check is really over: one that goes on beyond its deadline keeps one processor busy, and no more.
+    let waiting = timeout_at(deadline, Arc::clone(&door.policy_checks).acquire_owned());
+    let Ok(Ok(turn)) = waiting.await else {
+        return Err(Refusal::Overloaded);
+    };
     let (bytes, room) = match door.bodies.read(&head.headers, body, deadline).await? {
         Received::Whole { bytes, room } => (bytes, room),
         Received::NoRoom { .. } => return Err(Refusal::Overloaded),
@@ -56,10 +64,10 @@ async fn check(
     let request = review::decode(&bytes, door.depth)?;
     drop(bytes);
     let (uid, span) = (request.uid.clone(), span("validate-policy", &request));
-    let validate = std::sync::Arc::clone(&door.validate_policy);
+    let validate = Arc::clone(&door.validate_policy);
     let checking = spawn_blocking(move || {
         let answer = validate.validate_policy(&request);
-        drop(room);
+        drop((room, turn));
         answer
     });
     let answer = match timeout_at(deadline, checking).await {

@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::{HeaderValue, Method, Uri, header};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, Span};
@@ -51,6 +51,8 @@ pub(super) struct Door {
     validate: Arc<dyn Validate>,
     mutate: Arc<dyn Mutate>,
     pub(super) validate_policy: Arc<dyn ValidatePolicy>,
+    /// One turn, for one check of a policy at a time.
+    pub(super) policy_checks: Arc<Semaphore>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) bodies: BodyReader,
     pub(super) depth: usize,
@@ -80,6 +82,7 @@ pub fn router(routes: Routes, observer: Arc<dyn Observer>, limits: &Limits) -> R
     let door = Door {
         validate: routes.validate,
         validate_policy: routes.validate_policy,
+        policy_checks: Arc::new(Semaphore::new(1)),
         mutate: routes.mutate,
         observer,
         bodies: BodyReader::new(limits),

@@ -153,12 +153,13 @@ impl AwsSettings {
             let url = format!("https://kms.{}.{}/", arn.region, arn.suffix);
             return endpoint("the region of the key", &url);
         }
-        let host = written
-            .split(':')
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        if !arn.is_host_of_kms(&host) {
+        // Of the address that is asked, not of the text: `kms.REGION.amazonaws.com:x@elsewhere.example` is another host.
+        let url = Url::parse(&format!("https://{written}/")).ok();
+        let host = url.as_ref().and_then(Url::host_str);
+        let is_plain = url
+            .as_ref()
+            .is_some_and(|url| url.username().is_empty() && url.password().is_none());
+        if !is_plain || !host.is_some_and(|host| arn.is_host_of_kms(host)) {
             return Err(KmsError::ForeignHost {
                 host: printable(written),
                 rule: "it is no endpoint of KMS in the key's region; if it is meant, set AWS_ENDPOINT_URL_KMS to it",
@@ -250,12 +251,8 @@ impl<'a> Arn<'a> {
             "aws-cn" => "amazonaws.com.cn",
             _ => return None,
         };
-        let is_region = !region.is_empty()
-            && region
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         let is_key = key.starts_with("key/") || key.starts_with("alias/");
-        (is_region && is_key).then_some(Self {
+        (is_region(region) && is_key).then_some(Self {
             text,
             region,
             suffix,
@@ -273,6 +270,23 @@ impl<'a> Arn<'a> {
         host == format!("kms.{region}.{suffix}")
             || host == format!("kms-fips.{region}.{suffix}")
             || host.strip_suffix(&private).is_some_and(is_label)
+    }
+}
+
+/// Whether it is a region such as `eu-central-1`, and not the name of another service below the domain of AWS.
+fn is_region(name: &str) -> bool {
+    let labels: Vec<&str> = name.split('-').collect();
+    let letters = |label: &&str| !label.is_empty() && label.chars().all(|c| c.is_ascii_lowercase());
+    match labels.as_slice() {
+        [continent, middle @ .., number] => {
+            continent.len() == 2
+                && letters(continent)
+                && !middle.is_empty()
+                && middle.iter().all(letters)
+                && !number.is_empty()
+                && number.chars().all(|c| c.is_ascii_digit())
+        }
+        _ => false,
     }
 }
 
