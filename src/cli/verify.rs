@@ -128,7 +128,7 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
         .iter()
         .map(|path| manifest::read(path, &engine.snapshot().kinds))
         .collect::<anyhow::Result<Vec<Manifest>>>()?;
-    let judged = judge(&engine, &args, manifests).await;
+    let (judged, passed_over) = judge(&engine, &args, manifests).await;
     let verdict = fold_review(judged.iter().map(|(_, image)| image.clone()).collect());
     if let Some(authority) = &args.show_input {
         return show_input(&verdict, authority);
@@ -137,7 +137,8 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
         Tags::Resolve | Tags::Require => explain::Tags::MayMove,
         Tags::Pin | Tags::PinAll => explain::Tags::Pinned,
     };
-    let warnings = explain::warnings(&verdict, tags);
+    let mut warnings = explain::warnings(&verdict, tags);
+    warnings.extend(passed_over);
     match args.output {
         Output::Json => print(&format!(
             "{}\n",
@@ -157,23 +158,25 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     Ok(if warned { Exit::Deny } else { exit(&verdict) })
 }
 
-/// Every image, with the object that runs it where there is one.
-async fn judge(engine: &Engine, args: &VerifyArgs, manifests: Vec<Manifest>) -> Vec<Judged> {
+/// Every image, with the object that runs it where there is one; and a line for each manifest with objects that were passed over.
+async fn judge(
+    engine: &Engine,
+    args: &VerifyArgs,
+    manifests: Vec<Manifest>,
+) -> (Vec<Judged>, Vec<String>) {
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     let images = on_the_command_line(engine, args, deadline).await;
     let mut judged: Vec<Judged> = images.into_iter().map(|image| (None, image)).collect();
-    let objects: Vec<_> = manifests
-        .into_iter()
-        .flat_map(|manifest| {
-            if !manifest.others.is_empty() {
-                let others = explain::printable_line(&manifest.others.join(", "), OTHERS);
-                note(&format!(
-                    "not judged, since their kinds are not covered: {others}"
-                ));
-            }
-            manifest.objects
-        })
-        .collect();
+    let (mut objects, mut passed_over) = (Vec::new(), Vec::new());
+    for manifest in manifests {
+        if !manifest.others.is_empty() {
+            let others = explain::printable_line(&manifest.others.join(", "), OTHERS);
+            let line = format!("not judged, since their kinds are not covered: {others}");
+            note(&line);
+            passed_over.push(line);
+        }
+        objects.extend(manifest.objects);
+    }
     let several = objects.len() > 1;
     for (shown, request) in objects {
         let shown = explain::printable_line(&shown, SHOWN);
@@ -192,7 +195,7 @@ async fn judge(engine: &Engine, args: &VerifyArgs, manifests: Vec<Manifest>) -> 
             (Some(Arc::clone(&object)), image)
         }));
     }
-    judged
+    (judged, passed_over)
 }
 
 async fn on_the_command_line(

@@ -60,10 +60,12 @@ pub(super) async fn judge(
 /// Which name no policy speaks about, so that its author can compare it with the globs.
 fn unmatched(reference: &ImageReference, scope: &Scope<'_>) -> String {
     let policies = scope.snapshot.policies.policies().len();
-    format!(
-        "none of {policies} policies speaks about {}",
-        reference.matching_name()
-    )
+    let name = reference.matching_name();
+    match policies {
+        0 => format!("there is no policy to speak about {name}"),
+        1 => format!("the only policy does not speak about {name}"),
+        _ => format!("none of {policies} policies speaks about {name}"),
+    }
 }
 
 /// The digest to judge: the one that is written, or what the tag names now.

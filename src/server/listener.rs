@@ -109,6 +109,11 @@ impl Bound {
         let accepting = accept_all(&listener, &connection, settings.connections, &tasks, &cut);
         let stopped = async {
             stop.cancelled().await;
+            let seconds = settings.stop_delay.as_secs();
+            tracing::info!(
+                seconds,
+                "stopping; calls are still taken for so long (--stop-delay)"
+            );
             sleep(settings.stop_delay).await;
         };
         tokio::select! {

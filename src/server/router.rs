@@ -266,7 +266,8 @@ pub(super) fn span(route: &'static str, request: &Request) -> Span {
         operation = ?request.operation,
         namespace = request.namespace,
         kind = request.kind,
-        name = request.name,
+        // Not `name`: that is the span's own, and in JSON one would hide the other.
+        object = request.name,
         dry_run = request.dry_run,
     )
 }

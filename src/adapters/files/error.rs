@@ -99,7 +99,7 @@ pub enum Cause {
     NotAnObject,
     /// An object of a kind that has no place here.
     #[error(
-        "kind {kind:?} of {api_version:?} is none of ClusterImagePolicy, TrustRoot, Secret, ConfigMap, Namespace; keep it elsewhere"
+        "kind {kind:?} of {api_version:?} is none of ClusterImagePolicy, TrustRoot, Secret, ConfigMap, Namespace; keep it elsewhere (data of cases: in a file that ends in .statement or .input)"
     )]
     UnknownKind {
         /// The object's `apiVersion`.

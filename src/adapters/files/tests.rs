@@ -161,7 +161,7 @@ fn reports_every_problem_of_every_file_with_its_place() {
         problems_of(text),
         [
             "a.yaml:8:5: document 1: ClusterImagePolicy \"p\": json: unknown field \"regex\" at spec.images[0].regex",
-            "a.yaml:10:1: document 2: kind \"Deployment\" of \"apps/v1\" is none of ClusterImagePolicy, TrustRoot, Secret, ConfigMap, Namespace; keep it elsewhere",
+            "a.yaml:10:1: document 2: kind \"Deployment\" of \"apps/v1\" is none of ClusterImagePolicy, TrustRoot, Secret, ConfigMap, Namespace; keep it elsewhere (data of cases: in a file that ends in .statement or .input)",
             "a.yaml:13:1: document 3: Secret has no usable metadata.name (found \"\"); names are lower-case letters, digits, '-' and '.'",
             "a.yaml:16:1: document 4: is not a Kubernetes object; each document needs apiVersion, kind and metadata",
             "a.yaml:22:3: document 5: Secret \"s\": json: cannot read data.password: not what a Secret holds there (data is base64, stringData is text)",
