@@ -59,6 +59,10 @@ pub(super) fn of_certificates(pem: &str) -> Result<TrustedRoot, InvalidTrustRoot
             limit: BYTES,
         });
     }
+    // The parser panics where there is nothing but ends of lines.
+    if pem.trim().is_empty() {
+        return Err(InvalidTrustRoot::unusable(&"no certificate in PEM"));
+    }
     let chain = Certificate::load_pem_chain(pem.as_bytes())
         .map_err(|e| InvalidTrustRoot::unusable(&format_args!("not certificates in PEM: {e}")))?;
     if chain.is_empty() {

@@ -145,3 +145,10 @@ fn what_protobuf_leaves_out_where_it_is_empty_need_not_be_there() {
     });
     assert!(trust.unwrap().has_logs());
 }
+
+#[test]
+fn a_certificate_authority_of_nothing_is_refused() {
+    for nothing in ["", "\n", "\r\n\r\n", " \n"] {
+        assert!(TrustMaterial::from_certificate_authority_pem(nothing).is_err());
+    }
+}

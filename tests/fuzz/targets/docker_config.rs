@@ -22,8 +22,14 @@ fuzz_target!(|bytes: &[u8]| {
                 Credential::Basic { username, .. } => shown.replace(&format!("{username:?}"), ""),
                 _ => shown,
             };
+            // A secret may be a part of the words that stand there anyway.
+            let words = [
+                "Basic { username: , password: *** }",
+                "IdentityToken(***)",
+                "RegistryToken(***)",
+            ];
             assert!(
-                secret.len() < 16 || !shown.contains(secret.as_str()),
+                words.contains(&shown.as_str()) || !shown.contains(secret.as_str()),
                 "{shown}"
             );
         }

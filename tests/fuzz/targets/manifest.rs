@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use vouchsafe::adapters::oci::fuzzing::media_type;
 use vouchsafe::evidence::image::{ConfigFile, ImageDocument};
 use vouchsafe::evidence::manifest::{referring, tagged};
-use vouchsafe::evidence::{Format, Referrers};
+use vouchsafe::evidence::{Format, Referrers, simple_signing};
 
 fuzz_target!(|bytes: &[u8]| {
     let index = Referrers::parse(bytes);
@@ -27,6 +27,12 @@ fuzz_target!(|bytes: &[u8]| {
     for layer in &layers {
         let _ = layer.claims();
         assert!(layer.weight() > 0);
+        // What cosign writes beside a signature: certificates, log entries, timestamps.
+        let candidate = simple_signing::decode(layer, Default::default());
+        if let Ok(material) = &candidate.material {
+            let most = material.entries.len().max(material.timestamps.len());
+            assert!(material.certificates.len() <= 16 && most <= 1);
+        }
     }
     let kinds = [
         "application/vnd.oci.image.manifest.v1+json",
