@@ -23,12 +23,12 @@
 //! 4. the payload is a statement of a known version, with subjects;
 //! 5. one of its subjects is the digest of this image.
 //!
-//! "By whom the requirement names" is, for a key ([`by_key`]):
+//! "By whom the requirement names" is, for a key (`by_key`):
 //!
 //! 1. the signature verifies with the key;
 //! 2. a log of the root has recorded this signature by this key, or each timestamp is good: only as far as the policy asks.
 //!
-//! and for identities ([`keyless`]): authenticated times, then the certificate and its chain at each of them, its certificate log, the log
+//! and for identities (`keyless`): authenticated times, then the certificate and its chain at each of them, its certificate log, the log
 //! entry, the signature, that the entry is about this signature, and last who the holder is.
 //!
 //! A key authority does not look at what a bundle says of its signer, and a keyless one does not look at anything without a certificate:
