@@ -1,6 +1,6 @@
-//! What policies refer to outside of themselves: keys in Secrets and key management services, trust roots, and where each is now.
+//! What policies refer to outside of themselves: keys in key management services, trust roots, and where each is now.
 //!
-//! Secrets and `TrustRoot`s come with the policies. What is behind a network is fetched off the path of requests ([`Sources::fetch`]): at
+//! `TrustRoot`s come with the policies, and are read when they are seen first and every few minutes, not for each look. What is behind a network is fetched off the path of requests ([`Sources::fetch`]): at
 //! the start and for new policies before they are in force, later in the background. A fetch that fails keeps the last good value;
 //! what has none is told to the policies that refer to it, and to nobody else.
 
@@ -44,6 +44,9 @@ const KEYS_EVERY: Duration = Duration::from_hours(1);
 const MAX_STALE_KEYS: Duration = Duration::from_hours(24);
 /// From one good refresh of a trust root to the next.
 const ROOTS_EVERY: Duration = Duration::from_hours(6);
+/// How long what a `TrustRoot` holds itself stays as it was read. Unpacking and verifying it is work; that its metadata expires is counted
+/// in days.
+const READ_AGAIN: Duration = Duration::from_mins(10);
 /// From a failed fetch to the next, at first.
 const RETRY: Duration = Duration::from_secs(15);
 
@@ -55,13 +58,21 @@ pub(super) struct Sources {
     roots: Held<Root>,
     /// The mirrors behind the names in `roots`.
     mirrors: Mutex<BTreeMap<String, Arc<Mirror>>>,
+    /// What `TrustRoot`s hold themselves, by the digest of their specs.
+    read: Mutex<BTreeMap<[u8; 32], Read>>,
     default: DefaultTrust,
     state_dir: Option<PathBuf>,
     /// Whoever fetches, so that nothing is fetched twice at one time.
     fetching: tokio::sync::Mutex<()>,
 }
 
-/// A trust root from a mirror.
+/// What a `TrustRoot` holds, as it was read.
+struct Read {
+    root: Result<Root, String>,
+    at: Instant,
+}
+
+/// A trust root.
 #[derive(Clone, Debug, PartialEq)]
 struct Root {
     trust: Arc<TrustMaterial>,
@@ -120,6 +131,7 @@ impl Sources {
             keys,
             roots,
             mirrors: Mutex::default(),
+            read: Mutex::default(),
             default,
             state_dir: args.state_dir.clone(),
             fetching: tokio::sync::Mutex::default(),
@@ -256,30 +268,28 @@ impl Sources {
         }
     }
 
+    /// What a resource gives now: what its mirror gave last, or what it holds itself.
     fn trust_root(&self, root: &api::TrustRoot, now: Instant) -> Result<Root, String> {
-        if let Some(refusal) = apply::refusal(&apply::check_trust_root(root)) {
-            return Err(refusal);
+        let spec = &root.spec;
+        if let (None, None, Some(remote)) = (&spec.sigstore_keys, &spec.repository, &spec.remote) {
+            return match apply::refusal(&apply::check_trust_root(root)) {
+                Some(refusal) => Err(refusal),
+                None => self.roots.get(&name_of(remote), now),
+            };
         }
-        match (
-            &root.spec.sigstore_keys,
-            &root.spec.repository,
-            &root.spec.remote,
-        ) {
-            (Some(keys), ..) => {
-                let json = sigstore_keys::trusted_root(keys).map_err(|problems| {
-                    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                    lines.join("\n")
-                })?;
-                material(&json, None)
-            }
-            (None, Some(repository), _) => {
-                let found = archive::from_archive(repository, Timestamp::now());
-                let TufRoot { json, expires } = found.map_err(|error| error.to_string())?;
-                material(&json, Some(expires))
-            }
-            (None, None, Some(remote)) => self.roots.get(&name_of(remote), now),
-            (None, None, None) => Err("it holds no trust".to_owned()),
+        let written = serde_json::to_vec(spec).map_err(|error| error.to_string())?;
+        let digest: [u8; 32] = Sha256::digest(&written).into();
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.retain(|_, read| now.saturating_duration_since(read.at) < READ_AGAIN);
+        if let Some(known) = read.get(&digest) {
+            return known.root.clone();
         }
+        let found = held(root);
+        if read.len() < REFERENCES {
+            let root = found.clone();
+            read.insert(digest, Read { root, at: now });
+        }
+        found
     }
 
     /// Refreshes the trust root of a mirror; at the first time, after what was kept of it from before.
@@ -393,6 +403,28 @@ fn material(json: &[u8], expires: Option<Timestamp>) -> Result<Root, String> {
     })
 }
 
+/// What a resource holds itself.
+fn held(root: &api::TrustRoot) -> Result<Root, String> {
+    if let Some(refusal) = apply::refusal(&apply::check_trust_root(root)) {
+        return Err(refusal);
+    }
+    match (&root.spec.sigstore_keys, &root.spec.repository) {
+        (Some(keys), _) => {
+            let json = sigstore_keys::trusted_root(keys).map_err(|problems| {
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                lines.join("\n")
+            })?;
+            material(&json, None)
+        }
+        (None, Some(repository)) => {
+            let found = archive::from_archive(repository, Timestamp::now());
+            let TufRoot { json, expires } = found.map_err(|error| error.to_string())?;
+            material(&json, Some(expires))
+        }
+        (None, None) => Err("it holds no trust".to_owned()),
+    }
+}
+
 /// The name of what a mirror gives: whatever changes in the resource makes it another one.
 fn name_of(remote: &api::RemoteRoot) -> String {
     let mut hash = Sha256::new();
@@ -439,5 +471,59 @@ fn told<V>(what: &str, name: &str, fetched: &Result<V, String>) {
             error,
             "could not be fetched; what was good last is used until it is too old"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+    use serde_json::json;
+
+    use super::*;
+    use crate::adapters::files::{Origin, Sourced};
+
+    fn documents(organization: &str) -> Documents {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let chain = params.self_signed(&key).unwrap().pem();
+        let root = api::decode_trust_root(json!({
+            "apiVersion": "policy.sigstore.dev/v1alpha1", "kind": "TrustRoot", "metadata": {"name": "ours"},
+            "spec": {"sigstoreKeys": {"certificateAuthorities": [{
+                "subject": {"organization": organization, "commonName": "ca"},
+                "uri": "https://fulcio.example.com",
+                "certChain": BASE64_STANDARD.encode(chain),
+            }]}},
+        }));
+        let origin = Origin {
+            file: Path::new("root.yaml").to_owned(),
+            document: 1,
+            line: 1,
+        };
+        Documents {
+            trust_roots: vec![Sourced {
+                origin,
+                value: root.unwrap(),
+            }],
+            ..Documents::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_resource_holds_is_read_once_until_it_changes() {
+        let (sources, _) = Sources::new(&TrustArgs::default(), None).unwrap();
+        let ours = |documents: &Documents| {
+            let mut roots = sources.trust_roots(documents);
+            roots.remove("ours").unwrap().unwrap()
+        };
+        let (before, after) = (documents("before"), documents("after"));
+        let first = ours(&before);
+        assert!(Arc::ptr_eq(&first, &ours(&before)));
+        let changed = ours(&after);
+        assert!(!Arc::ptr_eq(&first, &changed));
+        assert_ne!(first.epoch(), changed.epoch());
     }
 }
