@@ -5,6 +5,7 @@
 //! instead of an unreadable one.
 
 pub mod certs;
+pub mod cluster;
 pub mod credentials;
 pub mod files;
 pub mod kms;
