@@ -23,7 +23,7 @@ use crate::workload::Operation;
 
 use labels::{
     AdmissionLabels, CallLabels, ImageLabels, LoadLabels, MutationLabels, PinLabels, PolicyLabels,
-    ReferenceLabels, RegistryLabels, Word,
+    ReferenceLabels, RegistryLabels, StepLabels, Word,
 };
 
 /// Upper ends of the histogram of admissions, in seconds: from what memory answers to the longest timeout of a webhook.
@@ -52,6 +52,8 @@ pub struct Metrics {
     trust_not_after: Gauge,
     certificate_not_after: Gauge,
     certificate_loads: Family<LoadLabels, Counter>,
+    certificate_steps: Family<StepLabels, Counter>,
+    authority_publications: Family<LoadLabels, Counter>,
 }
 
 // === impl Metrics ===
@@ -78,6 +80,8 @@ impl Metrics {
             trust_not_after: Gauge::default(),
             certificate_not_after: Gauge::default(),
             certificate_loads: Family::default(),
+            certificate_steps: Family::default(),
+            authority_publications: Family::default(),
         };
         metrics.register();
         metrics
@@ -170,6 +174,16 @@ impl Metrics {
             "cert_loads",
             "Serving certificates that were renewed or refused",
             self.certificate_loads.clone(),
+        );
+        registry.register(
+            "cert_steps",
+            "Steps of this replica on the Secret that holds the serving certificate",
+            self.certificate_steps.clone(),
+        );
+        registry.register(
+            "ca_publications",
+            "Webhook configurations whose caBundle was written, or could not be",
+            self.authority_publications.clone(),
         );
     }
 
@@ -329,6 +343,22 @@ impl Metrics {
             .inc();
     }
 
+    /// The Secret that holds the serving certificate was changed. `step` is a word of ours.
+    pub fn certificate_step(&self, step: &'static str) {
+        let step = Word(step);
+        self.certificate_steps
+            .get_or_create(&StepLabels { step })
+            .inc();
+    }
+
+    /// The authority of the serving certificate was written into a webhook configuration, or that failed.
+    pub fn authority_published(&self, written: bool) {
+        let outcome = Word(if written { "written" } else { "failed" });
+        self.authority_publications
+            .get_or_create(&LoadLabels { outcome })
+            .inc();
+    }
+
     /// All metrics as `OpenMetrics` text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -391,6 +421,8 @@ mod tests {
         metrics.trust_expires(Some(Timestamp::from_second(3_000_000_000).unwrap()));
         metrics.certificate_not_after(Timestamp::from_second(4_000_000_000).unwrap());
         metrics.certificate_loaded(false);
+        metrics.certificate_step("switched");
+        metrics.authority_published(true);
         let text = metrics.encode();
         for line in [
             r#"vouchsafe_admission_requests_total{operation="create",verdict="deny",reason="unsigned"} 1"#,
