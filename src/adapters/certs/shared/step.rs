@@ -12,7 +12,7 @@ use super::{ANCHORS, Contents};
 pub enum Step {
     /// There is none, and nothing is remembered: a new authority. What the configurations trust stays trusted.
     Make,
-    /// There is none that can be used: what is remembered, with a successor.
+    /// There is none that can be used: what is remembered, with a successor. What the configurations trust stays trusted.
     Restore,
     /// A certificate of this authority is shown here, and the Secret does not know it: it is trusted again.
     Keep(Anchor),
@@ -51,13 +51,7 @@ impl View<'_> {
     pub fn after(&self, step: &Step) -> Result<Contents, CertificateError> {
         let contents = match (step, self.held, self.remembered) {
             (Step::Make, ..) | (_, None, None) => self.made()?,
-            (Step::Restore, _, Some(before)) | (_, None, Some(before)) => Contents {
-                next: Some(match &before.next {
-                    Some(next) => Arc::clone(next),
-                    None => Arc::new(self.authority()?),
-                }),
-                ..before.clone()
-            },
+            (Step::Restore, _, Some(before)) | (_, None, Some(before)) => self.restored(before)?,
             // Without memory there is nothing to restore from.
             (Step::Restore, Some(held), None) => held.clone(),
             (Step::Keep(anchor), Some(held), _) => self.keeping(held, [anchor.clone()]),
@@ -89,12 +83,33 @@ impl View<'_> {
         Ok(contents)
     }
 
-    /// A new authority and its certificate. What any webhook trusts now, and has not expired, was somebody's before.
+    /// A new authority and its certificate.
     fn made(&self) -> Result<Contents, CertificateError> {
         let made = self.issued(Arc::new(self.authority()?), None)?;
-        let trusted = self.sightings.anywhere().iter();
-        let trusted = trusted.filter(|anchor| anchor.not_after() >= self.now);
-        Ok(self.keeping(&made, trusted.cloned()))
+        Ok(self.keeping_found(&made))
+    }
+
+    /// What is remembered, with a successor. The memory may be old.
+    fn restored(&self, before: &Contents) -> Result<Contents, CertificateError> {
+        let next = match &before.next {
+            Some(next) => Arc::clone(next),
+            None => Arc::new(self.authority()?),
+        };
+        Ok(self.keeping_found(&Contents {
+            next: Some(next),
+            ..before.clone()
+        }))
+    }
+
+    /// Trusts what any webhook trusts now: somebody may show a certificate of it.
+    fn keeping_found(&self, contents: &Contents) -> Contents {
+        let known = contents.trusted();
+        let found = self
+            .sightings
+            .anywhere()
+            .iter()
+            .filter(|anchor| anchor.not_after() >= self.now && !known.contains(*anchor));
+        self.keeping(contents, found.cloned())
     }
 
     /// Trusts these too, as ones that were succeeded now. Beyond the bound the oldest are forgotten.

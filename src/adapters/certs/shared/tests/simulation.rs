@@ -26,10 +26,11 @@ const LIVES: Lifetimes = Lifetimes {
     },
     authority: Life {
         valid: Duration::from_secs(2_000),
-        renew_after: Duration::from_secs(500),
+        renew_after: Duration::from_secs(600),
     },
     grace: Duration::from_secs(30),
-    overlap: Duration::from_secs(250),
+    // More than two clocks that are wrong and a replica that is cut off take away.
+    overlap: Duration::from_secs(500),
 };
 
 /// Numbers that look like chance, the same for the same seed (xorshift64).
@@ -91,7 +92,7 @@ struct Replica {
 impl Api {
     fn tell(&mut self, what: &str, anchors: &BTreeSet<Anchor>) {
         let second = self.history.len();
-        let name = |anchor: &Anchor| hex::encode(&anchor.certificate()[10..14]);
+        let name = |anchor: &Anchor| hex::encode(&anchor.certificate()[15..19]);
         let names: Vec<String> = anchors.iter().map(name).collect();
         self.story
             .push(format!("{second}: {what} {}", names.join(" ")));
@@ -297,7 +298,7 @@ fn run(seed: u64, seconds: usize) -> BTreeSet<&'static str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn whatever_happens_every_api_server_trusts_what_every_ready_replica_shows(seed in any::<u64>()) {
@@ -306,13 +307,8 @@ proptest! {
 }
 
 #[test]
-fn debug_seed() {
-    run(2_654_393_806_320_925_182, 3_000);
-}
-
-#[test]
 fn the_histories_take_every_step() {
-    let steps: BTreeSet<&str> = (1..6).flat_map(|seed| run(seed, 3_000)).collect();
+    let steps: BTreeSet<&str> = (1..4).flat_map(|seed| run(seed, 3_000)).collect();
     let all = [
         "announced",
         "made",
