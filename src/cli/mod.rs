@@ -11,6 +11,7 @@ mod manifest;
 mod progress;
 mod record;
 mod serve;
+mod shared_certificate;
 mod test;
 mod verify;
 mod verify_bundle;
