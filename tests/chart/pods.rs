@@ -88,6 +88,14 @@ fn pods_have_no_more_rights_on_their_node_than_they_need() {
             rendering.container()["securityContext"],
             json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}})
         );
+        for probe in rendering.of_kind("Pod") {
+            assert_eq!(probe["spec"]["securityContext"], pod["securityContext"]);
+            assert_eq!(probe["spec"]["automountServiceAccountToken"], false);
+            assert_eq!(
+                probe["spec"]["containers"][0]["securityContext"],
+                rendering.container()["securityContext"]
+            );
+        }
         for forbidden in ["hostPID", "hostIPC"] {
             assert_eq!(pod[forbidden], Value::Null);
         }
