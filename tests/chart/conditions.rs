@@ -1,4 +1,4 @@
-//! What `matchConditions` keep away from us, against what the program judges. Nothing that is judged may be kept away; what changes
+//! T-85: what `matchConditions` keep away from us, against what the program judges. Nothing that is judged may be kept away; what changes
 //! nothing that runs should be, so that it passes while nobody is there.
 
 use std::fmt::Write as _;

@@ -229,7 +229,7 @@ fn an_operator_may_leave_more_namespaces_out() {
     assert!(!covers(rendered("opt-out").validating(), &labels));
 }
 
-/// Whoever writes an object chooses its labels.
+/// T-86: whoever writes an object chooses its labels.
 #[test]
 fn no_object_can_choose_not_to_be_judged() {
     for rendering in all() {
