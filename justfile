@@ -13,9 +13,9 @@ e2e:
     tests/tools/install
     cargo test --features e2e --test e2e
 
-# Requests and time per admission
+# Requests and time per admission, time per verification
 bench:
-    cargo bench --bench registry_requests
+    cargo bench --bench registry_requests --bench verification
 
 # Fuzz the decoders: SECONDS for each target (30), all targets or those that are named
 fuzz *ARGS:
