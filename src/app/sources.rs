@@ -237,6 +237,13 @@ impl Sources {
         roots.chain(unreadable).collect()
     }
 
+    /// What is trusted by default, as a `trusted_root.json`; `None` where it is what this program has itself.
+    pub(super) fn other_root(&self) -> Option<String> {
+        let trust = self.default_trust()?;
+        let own = public_good().is_ok_and(|own| own == *trust);
+        trust.trusted_root_json().filter(|_| !own)
+    }
+
     /// What is trusted where a policy names no TrustRoot.
     pub(super) fn default_trust(&self) -> Option<Arc<TrustMaterial>> {
         match &self.default {
@@ -450,7 +457,11 @@ fn name_of(remote: &api::RemoteRoot) -> String {
 fn kms_references(objects: &Objects) -> impl Iterator<Item = String> {
     let policies = objects.policies.iter();
     let authorities = policies.flat_map(|policy| &policy.spec.authorities);
-    let keys = authorities.filter_map(|authority| authority.key.as_ref());
+    let keys = authorities.flat_map(|authority| {
+        let keyless = authority.keyless.as_ref();
+        let own_authority = keyless.and_then(|keyless| keyless.ca_cert.as_ref());
+        authority.key.iter().chain(own_authority)
+    });
     keys.map(|key| key.kms.clone())
         .filter(|kms| !kms.is_empty())
 }
