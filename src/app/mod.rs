@@ -3,19 +3,23 @@
 //! | file | what it composes |
 //! |---|---|
 //! | [`cases`] | one case of `vouchsafe test`: the engine over recorded answers |
+//! | [`denials`] | Events about what was denied |
 //! | [`engine`] | judge, registries, credentials and the snapshot of policies: shared by the webhook and the command line |
 //! | [`kinds`] | the file of `--kinds` |
 //! | `observers` | what edge and registry client report, as metrics |
 //! | `policies` | what a ClusterImagePolicy or TrustRoot is told when it is applied |
 //! | [`roots`] | the root that is trusted where nobody names another one |
 //! | `sources` | what policies refer to outside of themselves: Secrets, key management services, trust roots |
+//! | [`status`] | what the leader says in the status of policies and trust roots |
 //! | [`webhook`] | the engine behind HTTPS, its certificate, its admin port, and the tasks that keep all of it fresh |
 
 pub mod cases;
+pub mod denials;
 pub mod engine;
 pub mod kinds;
 mod observers;
 mod policies;
 pub mod roots;
 mod sources;
+pub mod status;
 pub mod webhook;

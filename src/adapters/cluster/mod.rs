@@ -2,6 +2,11 @@
 //!
 //! [`Cluster`] is a connection and the namespace we live in; each file beside this one is one thing that is done with it.
 
+pub mod events;
+pub mod leader;
+pub mod predecessor;
+pub mod status;
+
 use std::path::Path;
 use std::time::Duration;
 
