@@ -7,7 +7,6 @@
 //! server, so leadership is told here only as far as the Lease itself was seen to say so: it is read again every few seconds, and
 //! what was seen ends when the Lease does, whether or not anybody answers. After any failure everything begins anew, the Lease included.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,7 +14,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{Api, Client};
 use kube_lease_manager::{LeaseCreateMode, LeaseManager, LeaseManagerError, LeaseParams};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::Cluster;
@@ -67,6 +66,8 @@ enum Lost {
     Held { holder: String },
     #[error("the Lease ended before it could be renewed")]
     Ended,
+    #[error("the Lease was deleted")]
+    Deleted,
 }
 
 // === impl Leadership ===
@@ -127,9 +128,7 @@ impl Candidate {
     pub async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let ended = self.term(&stop).await;
-            if self.told.send_replace(false) {
-                tracing::info!(lease = self.lease, "this replica does not lead any more");
-            }
+            self.tell(false);
             if let Err(lost) = ended {
                 let cause = std::error::Error::source(&lost).map(ToString::to_string);
                 tracing::warn!(lease = self.lease, error = %lost, cause, "leadership is tried for again");
@@ -146,7 +145,7 @@ impl Candidate {
         let manager = manager?;
         let Some(ended) = stop.run_until_cancelled(self.lead(&manager)).await else {
             // Nothing more is written from here on, and then somebody else may.
-            self.told.send_replace(false);
+            self.tell(false);
             let released = timeout(self.times.request, manager.release()).await;
             return released.map_err(|_| Lost::Late)?.map_err(Lost::Manager);
         };
@@ -190,34 +189,42 @@ impl Candidate {
                     leads = changed.map_err(Lost::Manager)?;
                 }
             }
-            let end = self.look().await?.ok_or(Lost::Late)?;
-            self.told.send_replace(true);
-            tracing::info!(lease = self.lease, "this replica leads");
+            // Between one look and the next the Lease is renewed.
             tokio::select! {
                 changed = manager.changed() => { changed.map_err(Lost::Manager)?; }
-                lost = self.watch_over(end) => return Err(lost),
+                lost = self.watch_over() => return Err(lost),
             }
-            self.told.send_replace(false);
-            tracing::info!(lease = self.lease, "this replica does not lead any more");
+            self.tell(false);
         }
     }
 
-    /// Looks at the Lease again and again, until it is seen not to be ours or was not seen to be ours for so long that it may not be.
-    async fn watch_over(&self, mut end: Instant) -> Lost {
+    /// Leads from when the Lease is seen to be ours until it is seen not to be, or was not seen to be for so long that it may not be.
+    async fn watch_over(&self) -> Lost {
+        let mut leads = false;
+        let mut end = Instant::now() + Duration::from_secs(self.times.lease);
         loop {
-            let looking = async {
-                sleep(self.times.look).await;
-                self.look().await
-            };
-            let mut looking = pin!(looking);
-            tokio::select! {
-                () = sleep_until(end) => return Lost::Ended,
-                seen = &mut looking => match seen {
-                    Ok(Some(seen)) => end = seen,
-                    Ok(None) => {}
-                    Err(lost) => return lost,
-                },
+            let looking = timeout_at(end, self.look()).await;
+            match looking {
+                Err(_) => return Lost::Ended,
+                Ok(Ok(Some(seen))) => {
+                    end = seen;
+                    leads = true;
+                    self.tell(true);
+                }
+                Ok(Ok(None)) => {}
+                // It was ours before, and is renewed now.
+                Ok(Err(Lost::Ended)) if !leads => {}
+                Ok(Err(lost)) => return lost,
             }
+            if timeout_at(end, sleep(self.times.look)).await.is_err() {
+                return Lost::Ended;
+            }
+        }
+    }
+
+    fn tell(&self, leads: bool) {
+        if self.told.send_replace(leads) != leads {
+            tracing::info!(lease = self.lease, leads, "leadership changed");
         }
     }
 
@@ -232,8 +239,8 @@ impl Candidate {
                     .left(lease.spec.as_ref(), &self.replica, Timestamp::now())?;
                 Ok(Some(asked + left))
             }
-            // A Lease that is deleted is nobody's: any replica may make it again.
-            Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(Lost::Ended),
+            // It is nobody's now: any replica may make it again.
+            Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(Lost::Deleted),
             Ok(Err(error)) => {
                 tracing::debug!(lease = self.lease, %error, "the Lease cannot be read");
                 Ok(None)
