@@ -32,9 +32,9 @@ const PROGRAMS: &str = "PoliciesInlined";
 const NO_KEYS: &str = "InliningKeysFailed";
 const CUE: &str = "CueNotSupported";
 
-/// A message as a whole, in bytes, and one line of it.
+/// A message as a whole, in bytes, and what it says of one thing.
 const MESSAGE: usize = 4 << 10;
-const LINE: usize = 1 << 10;
+const ENTRY: usize = 1 << 10;
 
 /// That a resource is ready now, or is not, or is not for another reason than before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -264,19 +264,20 @@ fn dialects(policy: &Policy) -> String {
     }
 }
 
-/// The entries, each on lines of its own, fit for a terminal and cut.
+/// The entries on one line, as tools show a message; fit for a terminal, and cut.
 fn text(entries: &[String]) -> String {
     let mut text = String::new();
-    for line in entries.iter().flat_map(|entry| entry.lines()) {
-        let line = printable_line(line, LINE);
-        if text.len() + line.len() > MESSAGE {
-            text.push_str("\n…");
+    for entry in entries {
+        let lines: Vec<&str> = entry.lines().collect();
+        let entry = printable_line(&lines.join(": "), ENTRY);
+        if text.len() + entry.len() > MESSAGE {
+            text.push_str("; …");
             break;
         }
         if !text.is_empty() {
-            text.push('\n');
+            text.push_str("; ");
         }
-        text.push_str(&line);
+        text.push_str(&entry);
     }
     text
 }

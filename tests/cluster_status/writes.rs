@@ -213,7 +213,7 @@ async fn what_became_of_a_policy_is_told_and_so_is_every_change() {
         [
             "Normal Ready ClusterImagePolicy release: in force",
             "Warning PolicyInvalid ClusterImagePolicy release: images that it matches are denied: cannot be resolved: \
-             spec.authorities[0].key.secretref\nsecret \"gone\" is not in the namespace \"\"",
+             spec.authorities[0].key.secretref: secret \"gone\" is not in the namespace \"\"",
         ]
     );
     let written = writes(&keeper.server);

@@ -339,14 +339,14 @@ fn it_is_news_when_readiness_or_its_reason_changes_and_else_not() {
 }
 
 #[test]
-fn t15_a_message_is_fit_for_a_terminal_and_bounded() {
+fn t15_a_message_is_one_line_fit_for_a_terminal_and_bounded() {
     let found = of_trust_root(Err("a\u{1b}[31mb\n\u{202e}c"), &[]);
-    assert_eq!(message(&found, READY), "a\\u{1b}[31mb\n\\u{202e}c");
-    let long = vec!["x".repeat(900); 100].join("\n");
-    let found = of_trust_root(Err(&long), &[]);
-    let message = message(&found, READY);
+    assert_eq!(message(&found, READY), "a\\u{1b}[31mb: \\u{202e}c");
+    let long = vec!["x".repeat(2_000); 100];
+    let found = of_trust_root(Ok(()), &long);
+    let message = message(&found, "Stale");
     assert!(
-        message.len() <= MESSAGE + "\n…".len() && message.ends_with('…'),
+        message.len() <= MESSAGE + "; …".len() && message.ends_with("; …"),
         "{}",
         message.len()
     );
