@@ -146,9 +146,13 @@ async fn keeps_status_generation_and_finalizers_as_a_server_does() {
         .await
         .unwrap();
     assert_eq!(written.metadata.generation, Some(1));
-    assert_eq!(written.types.unwrap().api_version, "policy.sigstore.dev/v1alpha1");
+    assert_eq!(
+        written.types.unwrap().api_version,
+        "policy.sigstore.dev/v1alpha1"
+    );
     // The spec alone makes a generation, and leaves the status as it is.
-    let spec = json!({"spec": {"images": [{"glob": "shop/**"}]}, "metadata": {"finalizers": ["a/b"]}});
+    let spec =
+        json!({"spec": {"images": [{"glob": "shop/**"}]}, "metadata": {"finalizers": ["a/b"]}});
     let merge = Patch::Merge(&spec);
     let changed = policies
         .patch("p", &PatchParams::default(), &merge)
@@ -156,14 +160,28 @@ async fn keeps_status_generation_and_finalizers_as_a_server_does() {
         .unwrap();
     assert_eq!(changed.metadata.generation, Some(2));
     assert_eq!(changed.data["status"]["observedGeneration"], 1);
-    policies.delete("p", &DeleteParams::default()).await.unwrap();
-    assert!(policies.get("p").await.unwrap().metadata.deletion_timestamp.is_some());
+    policies
+        .delete("p", &DeleteParams::default())
+        .await
+        .unwrap();
+    assert!(
+        policies
+            .get("p")
+            .await
+            .unwrap()
+            .metadata
+            .deletion_timestamp
+            .is_some()
+    );
     let free = json!({"metadata": {"finalizers": null}});
     policies
         .patch("p", &PatchParams::default(), &Patch::Merge(&free))
         .await
         .unwrap();
-    assert_eq!(policies.get_opt("p").await.unwrap().map(|p| p.name_any()), None);
+    assert_eq!(
+        policies.get_opt("p").await.unwrap().map(|p| p.name_any()),
+        None
+    );
 }
 
 #[tokio::test]

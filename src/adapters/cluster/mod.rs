@@ -4,14 +4,20 @@
 
 pub mod events;
 pub mod leader;
+mod objects;
 pub mod predecessor;
 pub mod status;
+mod store;
+mod watch;
 
 use std::path::Path;
 use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+
+pub use objects::{ObjectWatch, watch_objects};
+pub use watch::{Pace, WatchObserver, Watched};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -4,6 +4,8 @@
 //! others, and each new one would be a new series for ever (T-42, CVE-2026-49835).
 
 mod labels;
+mod watches;
+mod writes;
 
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ use labels::{
     AdmissionLabels, CallLabels, ImageLabels, LoadLabels, MutationLabels, PinLabels, PolicyLabels,
     ReferenceLabels, RegistryLabels, Word,
 };
+use watches::Watches;
+use writes::Writes;
 
 /// Upper ends of the histogram of admissions, in seconds: from what memory answers to the longest timeout of a webhook.
 const SECONDS: [f64; 13] = [
@@ -52,9 +56,8 @@ pub struct Metrics {
     trust_not_after: Gauge,
     certificate_not_after: Gauge,
     certificate_loads: Family<LoadLabels, Counter>,
-    leader: Gauge,
-    status_writes: Family<LoadLabels, Counter>,
-    events: Family<LoadLabels, Counter>,
+    watches: Watches,
+    writes: Writes,
 }
 
 // === impl Metrics ===
@@ -81,9 +84,8 @@ impl Metrics {
             trust_not_after: Gauge::default(),
             certificate_not_after: Gauge::default(),
             certificate_loads: Family::default(),
-            leader: Gauge::default(),
-            status_writes: Family::default(),
-            events: Family::default(),
+            watches: Watches::default(),
+            writes: Writes::default(),
         };
         metrics.register();
         metrics
@@ -177,21 +179,8 @@ impl Metrics {
             "Serving certificates that were renewed or refused",
             self.certificate_loads.clone(),
         );
-        registry.register(
-            "leader",
-            "Whether this replica leads: it writes statuses and their Events",
-            self.leader.clone(),
-        );
-        registry.register(
-            "status_writes",
-            "Writes to the status of policies and trust roots, by how they ended",
-            self.status_writes.clone(),
-        );
-        registry.register(
-            "events",
-            "Events about policies, trust roots and denials, by what became of them",
-            self.events.clone(),
-        );
+        self.watches.register(registry);
+        self.writes.register(registry);
     }
 
     /// A review was answered. `operation` is `None` where the review was not read.
@@ -350,25 +339,6 @@ impl Metrics {
             .inc();
     }
 
-    /// Whether this replica leads, and writes.
-    pub fn leads(&self, leads: bool) {
-        self.leader.set(leads.into());
-    }
-
-    /// How a write to the status of a policy or trust root ended. `outcome` is a word of ours.
-    pub fn status_written(&self, outcome: &'static str) {
-        let outcome = Word(outcome);
-        self.status_writes
-            .get_or_create(&LoadLabels { outcome })
-            .inc();
-    }
-
-    /// What became of an Event. `outcome` is a word of ours.
-    pub fn event(&self, outcome: &'static str) {
-        let outcome = Word(outcome);
-        self.events.get_or_create(&LoadLabels { outcome }).inc();
-    }
-
     /// All metrics as `OpenMetrics` text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -431,9 +401,6 @@ mod tests {
         metrics.trust_expires(Some(Timestamp::from_second(3_000_000_000).unwrap()));
         metrics.certificate_not_after(Timestamp::from_second(4_000_000_000).unwrap());
         metrics.certificate_loaded(false);
-        metrics.leads(true);
-        metrics.status_written("conflict");
-        metrics.event("made");
         let text = metrics.encode();
         for line in [
             r#"vouchsafe_admission_requests_total{operation="create",verdict="deny",reason="unsigned"} 1"#,
@@ -458,9 +425,6 @@ mod tests {
             "vouchsafe_trust_not_after_seconds 3000000000",
             "vouchsafe_cert_not_after_seconds 4000000000",
             r#"vouchsafe_cert_loads_total{outcome="refused"} 1"#,
-            "vouchsafe_leader 1",
-            r#"vouchsafe_status_writes_total{outcome="conflict"} 1"#,
-            r#"vouchsafe_events_total{outcome="made"} 1"#,
         ] {
             assert!(
                 text.lines().any(|found| found == line),

@@ -83,9 +83,7 @@ fn cut(told: &Value, bytes: usize) -> Response<Body> {
     let builder = Response::builder()
         .header("content-type", "application/json")
         .header("content-length", whole.len());
-    builder
-        .body(Body::from_stream(pieces))
-        .expect("a response")
+    builder.body(Body::from_stream(pieces)).expect("a response")
 }
 
 fn answered(shared: &Shared, target: &Target, asked: &Asked) -> Answered {
@@ -103,7 +101,9 @@ fn answered(shared: &Shared, target: &Target, asked: &Asked) -> Answered {
 
 fn get(shared: &Shared, target: &Target) -> Answered {
     let store = locked(&shared.store);
-    let found = store.get(&target.key).ok_or_else(|| not_found(&target.key))?;
+    let found = store
+        .get(&target.key)
+        .ok_or_else(|| not_found(&target.key))?;
     Ok((200, object::served(found, &target.key, &target.version)))
 }
 
@@ -148,7 +148,8 @@ fn list(shared: &Shared, target: &Target, asked: &Asked) -> Answered {
         }
     }
     let api_version = object::api_version(&target.key, &target.version);
-    let told = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata, "items": items});
+    let told =
+        json!({"kind": kind, "apiVersion": api_version, "metadata": metadata, "items": items});
     Ok((200, told))
 }
 
@@ -165,7 +166,10 @@ fn create(shared: &Shared, target: &Target, asked: &Asked) -> Answered {
         name => name.to_owned(),
     };
     if store.get(&key).is_some() {
-        let mut told = object::status(409, &format!("{} {:?} already exists", key.plural, key.name));
+        let mut told = object::status(
+            409,
+            &format!("{} {:?} already exists", key.plural, key.name),
+        );
         told["reason"] = json!("AlreadyExists");
         return Ok((409, told));
     }

@@ -11,8 +11,8 @@ pub(crate) fn patched(
     let mut changed = object.clone();
     match content_type {
         "application/json-patch+json" => {
-            let patch: json_patch::Patch = serde_json::from_value(patch.clone())
-                .map_err(|error| (400, error.to_string()))?;
+            let patch: json_patch::Patch =
+                serde_json::from_value(patch.clone()).map_err(|error| (400, error.to_string()))?;
             json_patch::patch(&mut changed, &patch).map_err(|error| (422, error.to_string()))?;
         }
         "application/merge-patch+json" => json_patch::merge(&mut changed, patch),

@@ -91,7 +91,11 @@ impl Store {
         {
             return before.clone();
         }
-        let event = if before.is_some() { "MODIFIED" } else { "ADDED" };
+        let event = if before.is_some() {
+            "MODIFIED"
+        } else {
+            "ADDED"
+        };
         self.revision += 1;
         object["metadata"]["resourceVersion"] = json!(self.revision.to_string());
         if event == "MODIFIED" && object::wants_to_go(&object) {

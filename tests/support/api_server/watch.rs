@@ -113,8 +113,7 @@ impl Watch {
                 }
                 Told::Event(event, key, changed) => {
                     let wanted = &self.target.key;
-                    let is_here =
-                        wanted.namespace.is_empty() || wanted.namespace == key.namespace;
+                    let is_here = wanted.namespace.is_empty() || wanted.namespace == key.namespace;
                     if key.group == wanted.group
                         && is_here
                         && object::is_selected(changed, &self.fields, &self.labels)
