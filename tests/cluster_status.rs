@@ -12,6 +12,8 @@ mod support;
 mod denials;
 #[path = "cluster_status/leaders.rs"]
 mod leaders;
+#[path = "cluster_status/webhooks.rs"]
+mod webhooks;
 #[path = "cluster_status/writes.rs"]
 mod writes;
 

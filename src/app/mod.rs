@@ -8,7 +8,7 @@
 //! | [`controls`] | settings of the ConfigMap `config-policy-controller` |
 //! | [`denials`] | Events about what was denied |
 //! | [`engine`] | judge, registries, credentials and the snapshot of policies: shared by the webhook and the command line |
-//! | [`in_force`] | what is in force, and what became of each object |
+//! | [`in_force`] | what is in force, and of what it was made |
 //! | [`kinds`] | the file of `--kinds` |
 //! | [`objects`] | what there is in objects beside policies |
 //! | `observers` | what edge and registry client report, as metrics |

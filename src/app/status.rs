@@ -9,7 +9,9 @@
 //!
 //! Nothing here is on the way of a review, and no failure here changes what is enforced.
 
-use std::collections::BTreeMap;
+pub(super) mod reports;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -334,8 +336,7 @@ impl StatusKeeper {
     /// Forgets what is not there any more.
     fn forget(&mut self, reports: &[Report]) {
         if self.known.len() > reports.len() {
-            let there: std::collections::BTreeSet<&Target> =
-                reports.iter().map(|report| &report.target).collect();
+            let there: BTreeSet<&Target> = reports.iter().map(|report| &report.target).collect();
             self.known.retain(|target, _| there.contains(target));
         }
     }

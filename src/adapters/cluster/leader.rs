@@ -126,12 +126,20 @@ impl Candidate {
 
     /// Leads whenever it can, until `stop`; then leaves the Lease to others.
     pub async fn run(self, stop: CancellationToken) {
+        let mut said = String::new();
         while !stop.is_cancelled() {
             let ended = self.term(&stop).await;
             self.tell(false);
             if let Err(lost) = ended {
-                let cause = std::error::Error::source(&lost).map(ToString::to_string);
-                tracing::warn!(lease = self.lease, error = %lost, cause, "leadership is tried for again");
+                let why = match std::error::Error::source(&lost) {
+                    Some(cause) => format!("{lost}: {cause}"),
+                    None => lost.to_string(),
+                };
+                // The same again and again is said once.
+                if why != said {
+                    tracing::warn!(lease = self.lease, why, "leadership is tried for again");
+                    said = why;
+                }
                 stop.run_until_cancelled(sleep(self.times.retry)).await;
             }
         }

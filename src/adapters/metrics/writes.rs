@@ -77,7 +77,10 @@ mod tests {
             r#"vouchsafe_status_writes_total{outcome="conflict"} 1"#,
             r#"vouchsafe_events_total{outcome="made"} 1"#,
         ] {
-            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+            assert!(
+                text.lines().any(|found| found == line),
+                "{line} is not in\n{text}"
+            );
         }
     }
 }
