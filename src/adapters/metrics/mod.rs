@@ -357,6 +357,7 @@ impl Default for Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::cluster::Watched;
 
     #[test]
     fn writes_the_names_and_labels_that_dashboards_use() {
@@ -401,6 +402,12 @@ mod tests {
         metrics.trust_expires(Some(Timestamp::from_second(3_000_000_000).unwrap()));
         metrics.certificate_not_after(Timestamp::from_second(4_000_000_000).unwrap());
         metrics.certificate_loaded(false);
+        metrics.watch_failed(Watched::Secrets);
+        metrics.watch_heard(
+            Watched::TrustRoots,
+            Timestamp::from_second(5_000_000_000).unwrap(),
+        );
+        metrics.controls("invalid");
         let text = metrics.encode();
         for line in [
             r#"vouchsafe_admission_requests_total{operation="create",verdict="deny",reason="unsigned"} 1"#,
@@ -425,6 +432,10 @@ mod tests {
             "vouchsafe_trust_not_after_seconds 3000000000",
             "vouchsafe_cert_not_after_seconds 4000000000",
             r#"vouchsafe_cert_loads_total{outcome="refused"} 1"#,
+            r#"vouchsafe_watch_failures_total{resource="secrets"} 1"#,
+            r#"vouchsafe_watch_last_heard_seconds{resource="trustroots"} 5000000000"#,
+            r#"vouchsafe_controller_config{state="invalid"} 1"#,
+            r#"vouchsafe_controller_config{state="read"} 0"#,
         ] {
             assert!(
                 text.lines().any(|found| found == line),
