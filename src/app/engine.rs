@@ -27,12 +27,13 @@ use crate::adapters::oci::{
 use crate::adapters::recording::{Recorder, Replay};
 use crate::adapters::remote_policies::{RemoteCounts, RemotePolicies};
 use crate::adapters::trust::{FileError, TrustedRootFile};
+use crate::api;
 use crate::apply::DEFAULT_NAMESPACE;
 use crate::config::{JudgeArgs, TrustArgs};
 use crate::decide::{Judge, Snapshot, TagMode};
 use crate::gather::{Credentials, Gatherer, Registry};
 use crate::limits::Limits;
-use crate::policy::{CompiledPolicy, PolicySet, Referents, unready};
+use crate::policy::{CompiledPolicy, PolicySet, Referents, remote_policies, unready};
 use crate::trust::TrustMaterial;
 use crate::verdict::NoMatchPolicy;
 use crate::workload::Kinds;
@@ -278,6 +279,26 @@ impl Engine {
     /// The namespace whose ConfigMaps and Secrets policies refer to.
     pub fn namespace(&self) -> &str {
         &self.settings.namespace
+    }
+
+    /// What this policy refers to and could not be fetched again, each in words. It is used all the same.
+    pub fn stale_for_policy(&self, policy: &api::ClusterImagePolicy) -> Vec<String> {
+        let mut stale = self.sources.stale_keys(policy);
+        if let Some(network) = &self.network {
+            stale.extend(remote_policies(policy).filter_map(|text| {
+                let why = network.remote.stale(&text)?;
+                Some(format!(
+                    "{} could not be fetched again: {why}",
+                    text.without_query()
+                ))
+            }));
+        }
+        stale
+    }
+
+    /// The same of a trust root.
+    pub fn stale_for_root(&self, root: &api::TrustRoot) -> Vec<String> {
+        self.sources.stale_root(root).into_iter().collect()
     }
 
     /// How many texts behind URLs are in which state.

@@ -5,6 +5,7 @@
 
 mod labels;
 mod watches;
+mod writes;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use labels::{
     ReferenceLabels, RegistryLabels, Word,
 };
 use watches::Watches;
+use writes::Writes;
 
 /// Upper ends of the histogram of admissions, in seconds: from what memory answers to the longest timeout of a webhook.
 const SECONDS: [f64; 13] = [
@@ -55,6 +57,7 @@ pub struct Metrics {
     certificate_not_after: Gauge,
     certificate_loads: Family<LoadLabels, Counter>,
     watches: Watches,
+    writes: Writes,
 }
 
 // === impl Metrics ===
@@ -82,6 +85,7 @@ impl Metrics {
             certificate_not_after: Gauge::default(),
             certificate_loads: Family::default(),
             watches: Watches::default(),
+            writes: Writes::default(),
         };
         metrics.register();
         metrics
@@ -176,6 +180,7 @@ impl Metrics {
             self.certificate_loads.clone(),
         );
         self.watches.register(registry);
+        self.writes.register(registry);
     }
 
     /// A review was answered. `operation` is `None` where the review was not read.
