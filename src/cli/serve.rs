@@ -11,7 +11,7 @@ use super::shared_certificate::SharedCertificateArgs;
 use super::{Exit, colour_on_stderr, print};
 use crate::adapters::certs::CertificateFiles;
 use crate::adapters::remote_policies::MAX_STALE;
-use crate::app::cluster::ClusterSettings;
+use crate::app::cluster::{ClusterSettings, WriterSettings};
 use crate::app::webhook::{self, Certificate, WebhookSettings};
 use crate::config::JudgeArgs;
 use crate::limits::Limits;
@@ -25,8 +25,8 @@ use crate::telemetry::{self, LogFormat};
   listening https://HOST:PORT
   admin http://HOST:PORT
 
-Without --policies it follows the API server: ClusterImagePolicies, TrustRoots, and the ConfigMaps
-and Secrets of --namespace. Until they are read every image is denied; /readyz says what is missing.
+Without --policies it follows the API server: ClusterImagePolicies, TrustRoots, and the ConfigMaps and
+Secrets of --namespace. Until it has read them every image is denied, and /readyz says what is missing.
 
 Example, without a cluster:
   vouchsafe serve --policies policies/ --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --ca-out ca.pem")]
@@ -42,6 +42,24 @@ pub(super) struct ServeArgs {
         env = "VOUCHSAFE_KUBECONFIG"
     )]
     kubeconfig: Option<PathBuf>,
+
+    /// The Lease of --namespace by which replicas agree on one that writes statuses
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "vouchsafe",
+        conflicts_with = "policies",
+        env = "VOUCHSAFE_LEASE"
+    )]
+    lease: String,
+
+    /// The name of this replica, which no other has: its Pod's. By default one is made up
+    #[arg(long, value_name = "NAME", env = "VOUCHSAFE_REPLICA")]
+    replica: Option<String>,
+
+    /// Make an Event for what is denied, in its namespace (docs/status.md)
+    #[arg(long, conflicts_with = "policies", env = "VOUCHSAFE_DENIAL_EVENTS")]
+    denial_events: bool,
 
     /// Where reviews are answered, over HTTPS; port 0 takes a free one
     #[arg(
@@ -198,9 +216,18 @@ fn settings(args: ServeArgs) -> anyhow::Result<WebhookSettings> {
             authority_out: args.ca_out,
         },
     };
-    let cluster = args.judge.policies.is_empty().then(|| ClusterSettings {
-        kubeconfig: args.kubeconfig,
-        ..ClusterSettings::default()
+    let cluster = args.judge.policies.is_empty().then(|| {
+        let defaults = WriterSettings::default();
+        ClusterSettings {
+            kubeconfig: args.kubeconfig,
+            writers: WriterSettings {
+                lease: args.lease,
+                replica: args.replica.unwrap_or(defaults.replica),
+                denial_events: args.denial_events,
+                pauses: defaults.pauses,
+            },
+            ..ClusterSettings::default()
+        }
     });
     Ok(WebhookSettings {
         judge: args.judge,

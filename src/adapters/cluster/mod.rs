@@ -2,8 +2,12 @@
 //!
 //! [`Cluster`] is a connection and the namespace we live in; each file beside this one is one thing that is done with it.
 
+pub mod events;
+pub mod leader;
 mod objects;
+pub mod predecessor;
 pub mod serving;
+pub mod status;
 mod store;
 mod watch;
 

@@ -6,6 +6,7 @@
 mod certificates;
 mod labels;
 mod watches;
+mod writes;
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use labels::{
     ReferenceLabels, RegistryLabels, Word,
 };
 use watches::Watches;
+use writes::Writes;
 
 /// Upper ends of the histogram of admissions, in seconds: from what memory answers to the longest timeout of a webhook.
 const SECONDS: [f64; 13] = [
@@ -56,6 +58,7 @@ pub struct Metrics {
     trust_not_after: Gauge,
     certificates: Certificates,
     watches: Watches,
+    writes: Writes,
 }
 
 // === impl Metrics ===
@@ -82,6 +85,7 @@ impl Metrics {
             trust_not_after: Gauge::default(),
             certificates: Certificates::default(),
             watches: Watches::default(),
+            writes: Writes::default(),
         };
         metrics.register();
         metrics
@@ -166,6 +170,7 @@ impl Metrics {
         );
         self.certificates.register(registry);
         self.watches.register(registry);
+        self.writes.register(registry);
     }
 
     /// A review was answered. `operation` is `None` where the review was not read.
