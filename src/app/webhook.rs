@@ -129,7 +129,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         metrics: &metrics,
         readiness: &readiness,
         stop: &stop,
-        tasks: &mut tasks,
+        spawned: &mut tasks,
     };
     let cluster = cluster.as_ref().map(|(cluster, _)| cluster);
     let serving = of_certificate.spawn(&settings.certificate, cluster).await?;
@@ -144,19 +144,16 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
             "the watch on the settings of registries"
         });
     }
-    let exposition = Arc::clone(&metrics);
-    let admin_router = admin::router(readiness.clone(), Arc::new(move || exposition.encode()));
     let connections = settings.limits.in_flight.connections;
-    let admin_settings = ServeSettings {
-        connections: 64,
-        stop_delay: settings.stop_delay,
-        drain: Duration::from_secs(1),
-    };
-    let admin_stop = stop.clone();
+    let telling = tell(
+        bound_admin,
+        settings.stop_delay,
+        &readiness,
+        &metrics,
+        &stop,
+    );
     tasks.spawn(async move {
-        bound_admin
-            .serve(admin_router, admin_settings, admin_stop)
-            .await;
+        telling.await;
         "the admin listener"
     });
     let validate_policy = Arc::new(PolicyReviewer::new(
@@ -200,6 +197,24 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         tasks,
         stop,
     })
+}
+
+/// Tells health and metrics, until it stops.
+fn tell(
+    bound: Bound,
+    stop_delay: Duration,
+    readiness: &Readiness,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    let exposition = Arc::clone(metrics);
+    let router = admin::router(readiness.clone(), Arc::new(move || exposition.encode()));
+    let settings = ServeSettings {
+        connections: 64,
+        stop_delay,
+        drain: Duration::from_secs(1),
+    };
+    bound.serve(router, settings, stop.clone())
 }
 
 /// The cluster, where there is one. Nothing is asked of it yet.
