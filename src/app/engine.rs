@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
@@ -144,12 +145,17 @@ impl Engine {
         Ok((engine, recorder))
     }
 
-    /// An engine without policies that asks nobody: what was recorded is all there is.
+    /// An engine without policies that asks nobody: what was recorded is all there is, and the time is that of the recording.
     pub fn replaying(
         replay: Arc<Replay>,
         no_match: NoMatchPolicy,
+        at: Option<Timestamp>,
         limits: &Limits,
     ) -> anyhow::Result<Self> {
+        let trust = TrustArgs {
+            trusted_root: replay.trusted_root(),
+            ..TrustArgs::default()
+        };
         let gatherer = Gatherer::new(replay, limits).in_fixed_order();
         let settings = Settings {
             namespace: DEFAULT_NAMESPACE.to_owned(),
@@ -158,8 +164,17 @@ impl Engine {
             kinds: Arc::new(Kinds::built_in()),
         };
         let nobody = FileCredentials::new(DockerConfig::default(), String::new());
-        let trust = Sources::new(&TrustArgs::default(), None)?;
-        Self::over(gatherer, nobody, settings, None, trust, limits)
+        let trust = Sources::new(&trust, None)?;
+        let mut engine = Self::over(gatherer, nobody, settings, None, trust, limits)?;
+        if let Some(time) = at {
+            engine.judge = engine.judge.at(time);
+        }
+        Ok(engine)
+    }
+
+    /// The default trusted root, where it is another than the one in this program: what a recording needs beside answers.
+    pub fn other_root(&self) -> Option<String> {
+        self.sources.other_root()
     }
 
     fn over(

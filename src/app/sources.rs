@@ -237,6 +237,13 @@ impl Sources {
         roots.chain(unreadable).collect()
     }
 
+    /// What is trusted by default, as a `trusted_root.json`; `None` where it is what this program has itself.
+    pub(super) fn other_root(&self) -> Option<String> {
+        let trust = self.default_trust()?;
+        let own = public_good().is_ok_and(|own| own == *trust);
+        trust.trusted_root_json().filter(|_| !own)
+    }
+
     /// The keys that this policy names and that could not be fetched again, each with why, in words. They are used all the same.
     pub(super) fn stale_keys(&self, policy: &api::ClusterImagePolicy) -> Vec<String> {
         let now = Instant::now();
@@ -472,11 +479,12 @@ fn kms_references(objects: &Objects) -> impl Iterator<Item = String> {
 }
 
 fn kms_names(policy: &api::ClusterImagePolicy) -> impl Iterator<Item = &str> {
-    let keys = policy
-        .spec
-        .authorities
-        .iter()
-        .filter_map(|authority| authority.key.as_ref());
+    let authorities = policy.spec.authorities.iter();
+    let keys = authorities.flat_map(|authority| {
+        let keyless = authority.keyless.as_ref();
+        let own_authority = keyless.and_then(|keyless| keyless.ca_cert.as_ref());
+        authority.key.iter().chain(own_authority)
+    });
     keys.map(|key| key.kms.as_str())
         .filter(|kms| !kms.is_empty())
 }

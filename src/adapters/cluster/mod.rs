@@ -6,6 +6,7 @@ pub mod events;
 pub mod leader;
 mod objects;
 pub mod predecessor;
+pub mod serving;
 pub mod status;
 mod store;
 mod watch;
@@ -24,6 +25,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long may pass without a byte from the API server. Longer than a watch is held open there without an event (bookmarks come about
 /// once a minute).
 const SILENCE: Duration = Duration::from_mins(5);
+
+/// Who writes, as fields of objects and labels tell it.
+pub const FIELD_MANAGER: &str = "vouchsafe";
 
 /// A connection to the API server.
 #[derive(Clone)]

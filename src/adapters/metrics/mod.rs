@@ -25,7 +25,7 @@ use crate::workload::Operation;
 
 use labels::{
     AdmissionLabels, CallLabels, ImageLabels, LoadLabels, MutationLabels, PinLabels, PolicyLabels,
-    ReferenceLabels, RegistryLabels, Word,
+    ReferenceLabels, RegistryLabels, StepLabels, Word,
 };
 use watches::Watches;
 use writes::Writes;
@@ -58,6 +58,8 @@ pub struct Metrics {
     certificate_loads: Family<LoadLabels, Counter>,
     watches: Watches,
     writes: Writes,
+    certificate_steps: Family<StepLabels, Counter>,
+    authority_publications: Family<LoadLabels, Counter>,
 }
 
 // === impl Metrics ===
@@ -86,6 +88,8 @@ impl Metrics {
             certificate_loads: Family::default(),
             watches: Watches::default(),
             writes: Writes::default(),
+            certificate_steps: Family::default(),
+            authority_publications: Family::default(),
         };
         metrics.register();
         metrics
@@ -181,6 +185,16 @@ impl Metrics {
         );
         self.watches.register(registry);
         self.writes.register(registry);
+        registry.register(
+            "cert_steps",
+            "Steps of this replica on the Secret that holds the serving certificate",
+            self.certificate_steps.clone(),
+        );
+        registry.register(
+            "ca_publications",
+            "Webhook configurations whose caBundle was written, or could not be",
+            self.authority_publications.clone(),
+        );
     }
 
     /// A review was answered. `operation` is `None` where the review was not read.
@@ -339,6 +353,22 @@ impl Metrics {
             .inc();
     }
 
+    /// The Secret that holds the serving certificate was changed. `step` is a word of ours.
+    pub fn certificate_step(&self, step: &'static str) {
+        let step = Word(step);
+        self.certificate_steps
+            .get_or_create(&StepLabels { step })
+            .inc();
+    }
+
+    /// The authority of the serving certificate was written into a webhook configuration, or that failed.
+    pub fn authority_published(&self, written: bool) {
+        let outcome = Word(if written { "written" } else { "failed" });
+        self.authority_publications
+            .get_or_create(&LoadLabels { outcome })
+            .inc();
+    }
+
     /// All metrics as `OpenMetrics` text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -408,6 +438,8 @@ mod tests {
             Timestamp::from_second(5_000_000_000).unwrap(),
         );
         metrics.controls("invalid");
+        metrics.certificate_step("switched");
+        metrics.authority_published(true);
         let text = metrics.encode();
         for line in [
             r#"vouchsafe_admission_requests_total{operation="create",verdict="deny",reason="unsigned"} 1"#,
