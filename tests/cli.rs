@@ -23,6 +23,8 @@ mod exit_codes;
 mod manifests;
 #[path = "cli/outputs.rs"]
 mod outputs;
+#[path = "cli/probe.rs"]
+mod probe;
 #[path = "cli/recordings.rs"]
 mod recordings;
 #[path = "cli/statements.rs"]
