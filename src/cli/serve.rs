@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Exit, colour_on_stderr, print};
 use crate::adapters::certs::CertificateFiles;
 use crate::adapters::remote_policies::MAX_STALE;
+use crate::app::cluster::{ClusterSettings, WriterSettings};
 use crate::app::webhook::{self, Certificate, WebhookSettings};
 use crate::config::JudgeArgs;
 use crate::limits::Limits;
@@ -18,15 +19,46 @@ use crate::telemetry::{self, LogFormat};
 
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
+#[command(mut_arg("policies", |policies| policies.help(POLICIES)))]
 #[command(after_help = "Once it accepts calls it prints, on standard output:
   listening https://HOST:PORT
   admin http://HOST:PORT
+
+Without --policies it follows the API server: ClusterImagePolicies, TrustRoots, and the ConfigMaps and
+Secrets of --namespace. Until it has read them every image is denied, and /readyz says what is missing.
 
 Example, without a cluster:
   vouchsafe serve --policies policies/ --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --ca-out ca.pem")]
 pub(super) struct ServeArgs {
     #[command(flatten)]
     judge: JudgeArgs,
+
+    /// How the API server is reached; without it, as the service account of the Pod we run in
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "policies",
+        env = "VOUCHSAFE_KUBECONFIG"
+    )]
+    kubeconfig: Option<PathBuf>,
+
+    /// The Lease of --namespace by which replicas agree on one that writes statuses
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "vouchsafe",
+        conflicts_with = "policies",
+        env = "VOUCHSAFE_LEASE"
+    )]
+    lease: String,
+
+    /// The name of this replica, which no other has: its Pod's. By default one is made up
+    #[arg(long, value_name = "NAME", env = "VOUCHSAFE_REPLICA")]
+    replica: Option<String>,
+
+    /// Make an Event for what is denied, in its namespace (docs/status.md)
+    #[arg(long, conflicts_with = "policies", env = "VOUCHSAFE_DENIAL_EVENTS")]
+    denial_events: bool,
 
     /// Where reviews are answered, over HTTPS; port 0 takes a free one
     #[arg(
@@ -117,6 +149,9 @@ pub(super) struct ServeArgs {
     log: String,
 }
 
+/// What `--policies` is for `serve`.
+const POLICIES: &str = "Do without a cluster: a file or folder with policies, trust roots, and the Secrets and ConfigMaps they refer to (YAML or JSON). May be given again";
+
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum TlsMin {
     /// For an API server that has nothing newer
@@ -175,8 +210,22 @@ fn settings(args: ServeArgs) -> WebhookSettings {
             authority_out: args.ca_out,
         },
     };
+    let cluster = args.judge.policies.is_empty().then(|| {
+        let defaults = WriterSettings::default();
+        ClusterSettings {
+            kubeconfig: args.kubeconfig,
+            writers: WriterSettings {
+                lease: args.lease,
+                replica: args.replica.unwrap_or(defaults.replica),
+                denial_events: args.denial_events,
+                pauses: defaults.pauses,
+            },
+            ..ClusterSettings::default()
+        }
+    });
     WebhookSettings {
         judge: args.judge,
+        cluster,
         listen: args.listen,
         admin_listen: args.admin_listen,
         certificate,

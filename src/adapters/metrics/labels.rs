@@ -65,8 +65,19 @@ pub(super) struct ReferenceLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ResourceLabels {
+    pub(super) resource: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct LoadLabels {
     pub(super) outcome: Word,
+}
+
+/// A step on the Secret of the serving certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct StepLabels {
+    pub(super) step: Word,
 }
 
 /// The operation of a review, or that it was not read.
