@@ -17,7 +17,7 @@ use super::policies::PolicyReviewer;
 use super::sources::References;
 use crate::adapters::certs::{self, CertificateFiles, ServingCertificate};
 use crate::adapters::files;
-use crate::adapters::metrics::Metrics;
+use crate::adapters::metrics::{Metrics, Reloaded};
 use crate::adapters::oci::{RegistriesError, RegistryHosts, watch_registries};
 use crate::config::JudgeArgs;
 use crate::decide::Snapshot;
@@ -132,7 +132,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         "the watch on policies"
     });
     keep_fresh(&settings, &engine, &metrics, &stop, &mut tasks);
-    if let Some(watching) = reload_registries(&settings, &engine, stop.clone()) {
+    if let Some(watching) = reload_registries(&settings, &engine, &metrics, stop.clone()) {
         tasks.spawn(async move {
             watching.await;
             "the watch on the settings of registries"
@@ -210,9 +210,12 @@ fn keep_fresh(
         "the refresh of what policies refer to"
     });
     let (trusting, trust_stop) = (Arc::clone(engine), stop.clone());
-    let interval = settings.policies_interval;
+    let (interval, metrics) = (settings.policies_interval, Arc::clone(metrics));
     tasks.spawn(async move {
-        trusting.watch_trusted_root(interval, trust_stop).await;
+        let told = |read: bool| metrics.reload_failing(Reloaded::TrustedRoot, !read);
+        trusting
+            .watch_trusted_root(interval, trust_stop, told)
+            .await;
         "the watch on the trusted root"
     });
 }
@@ -264,6 +267,7 @@ fn reload(
         async move {
             match put_in_force(loaded, &engine).await {
                 Ok(broken) => {
+                    metrics.reload_failing(Reloaded::Policies, false);
                     count(&metrics, &engine, &broken);
                     tracing::info!(
                         policies = engine.snapshot().policies.policies().len(),
@@ -272,6 +276,7 @@ fn reload(
                     );
                 }
                 Err(error) => {
+                    metrics.reload_failing(Reloaded::Policies, true);
                     tracing::error!(error = %format!("{error:#}"), "policies cannot be read; the last good set stays in force");
                 }
             }
@@ -301,15 +306,17 @@ async fn put_in_force(
 fn reload_registries(
     settings: &WebhookSettings,
     engine: &Arc<Engine>,
+    metrics: &Arc<Metrics>,
     stop: CancellationToken,
 ) -> Option<impl Future<Output = ()> + use<>> {
     let (path, loaded) = (settings.judge.registries.clone()?, engine.registries()?);
-    let engine = Arc::clone(engine);
+    let (engine, metrics) = (Arc::clone(engine), Arc::clone(metrics));
     let on_change = move |hosts: Result<RegistryHosts, RegistriesError>| {
         let replaced = hosts.map_err(anyhow::Error::from).and_then(|hosts| {
             let registries = hosts.len();
             engine.replace_registries(hosts).map(|()| registries)
         });
+        metrics.reload_failing(Reloaded::Registries, replaced.is_err());
         match replaced {
             Ok(registries) => tracing::info!(registries, "settings of registries reloaded"),
             Err(error) => {

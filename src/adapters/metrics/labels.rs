@@ -69,6 +69,12 @@ pub(super) struct LoadLabels {
     pub(super) outcome: Word,
 }
 
+/// What is read again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ReloadLabels {
+    pub(super) of: Word,
+}
+
 /// The operation of a review, or that it was not read.
 pub(super) fn operation(operation: Option<Operation>) -> Word {
     Word(match operation {
