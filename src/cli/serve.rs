@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::{Exit, colour_on_stderr, print};
 use crate::adapters::certs::CertificateFiles;
@@ -21,6 +22,7 @@ use crate::telemetry::{self, LogFormat};
 #[command(after_help = "Once it accepts calls it prints, on standard output:
   listening https://HOST:PORT
   admin http://HOST:PORT
+SIGTERM and SIGINT end it in grace; a second one ends it at once.
 
 Example, without a cluster:
   vouchsafe serve --policies policies/ --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --ca-out ca.pem")]
@@ -136,6 +138,12 @@ enum Format {
     Json,
 }
 
+/// What tells us to stop: SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     let format = args.log_format.map(|format| match format {
         Format::Text => LogFormat::Text,
@@ -143,21 +151,32 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     });
     telemetry::init(format, &args.log, colour_on_stderr())?;
     // Taken before anything listens, so that no signal is lost.
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let mut signals = Signals::new()?;
     let running = webhook::start(settings(args)).await?;
     print(&format!(
         "listening https://{}\nadmin http://{}\n",
         running.address, running.admin_address
     ))?;
-    running
-        .run(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+    let stop = CancellationToken::new();
+    let asked_twice = async {
+        signals.next().await;
+        stop.cancel();
+        signals.next().await;
+    };
+    tokio::select! {
+        ended = running.run(stop.clone().cancelled_owned()) => ended?,
+        () = asked_twice => tracing::warn!("a second signal: stopped at once, and cut off what was in flight"),
+    }
+    Ok(Exit::Success)
+}
+
+// === impl Signals ===
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
         })
         .await?;
     Ok(Exit::Success)

@@ -316,6 +316,19 @@ async fn only_who_trusts_the_file_of_ca_out_can_speak_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_it_at_once() {
+    let desk = Desk::new().await;
+    let mut webhook = Webhook::start(&desk.signed_by_release(), &["--stop-delay", "60"]);
+    webhook.signal("TERM");
+    webhook.logs("stopping").await;
+    let started = Instant::now();
+    webhook.signal("INT");
+    assert_eq!(webhook.ended().await.code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(webhook.logged().contains("a second signal"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn policies_that_cannot_be_read_any_more_are_a_metric() {
     let desk = Desk::new().await;
     let policies = desk.signed_by_release();
