@@ -226,6 +226,7 @@ impl Stage {
                 authority_out: Some(authority.clone()),
             },
             oldest_tls: TlsVersion::Tls13,
+            client_ca: None,
             policies_interval: Duration::from_mins(1),
             max_stale: Duration::from_hours(24),
             stop_delay: Duration::ZERO,

@@ -15,7 +15,7 @@ use super::engine::{self, Broken, Engine};
 use super::observers::{Requests, Reviews};
 use super::policies::PolicyReviewer;
 use super::sources::References;
-use crate::adapters::certs::{self, CertificateFiles, ServingCertificate};
+use crate::adapters::certs::{self, CertificateFiles, ClientAuthorities, ServingCertificate};
 use crate::adapters::files;
 use crate::adapters::metrics::{Metrics, Reloaded};
 use crate::adapters::oci::{RegistriesError, RegistryHosts, watch_registries};
@@ -43,6 +43,8 @@ pub struct WebhookSettings {
     pub certificate: Certificate,
     /// The oldest version of TLS that is spoken.
     pub oldest_tls: TlsVersion,
+    /// A file with the authorities of clients; without it anybody may call.
+    pub client_ca: Option<PathBuf>,
     /// How often policies are looked at again.
     pub policies_interval: Duration,
     /// How long what was fetched for a policy stays in use when it cannot be fetched again.
@@ -116,7 +118,8 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
 
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
     let serving = certificate(&settings.certificate, &metrics, &stop, &mut tasks).await?;
-    let bound = Bound::tls(settings.listen, Tls::new(serving, settings.oldest_tls)?).await?;
+    let tls = tls(&settings, serving, &metrics, &stop, &mut tasks).await?;
+    let bound = Bound::tls(settings.listen, tls).await?;
     let bound_admin = Bound::plain(settings.admin_listen).await?;
     let (address, admin_address) = (bound.address(), bound_admin.address());
 
@@ -218,6 +221,28 @@ fn keep_fresh(
             .await;
         "the watch on the trusted root"
     });
+}
+
+/// TLS for anybody, or for those alone whom the authorities of `--client-ca` vouch for.
+async fn tls(
+    settings: &WebhookSettings,
+    serving: Arc<ServingCertificate>,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<&'static str>,
+) -> anyhow::Result<Tls> {
+    let Some(path) = &settings.client_ca else {
+        return Ok(Tls::new(serving, settings.oldest_tls)?);
+    };
+    let (clients, watch) = ClientAuthorities::load(path, Arc::clone(metrics))
+        .await
+        .context("cannot load the authorities of clients (--client-ca)")?;
+    let (interval, stop) = (settings.policies_interval, stop.clone());
+    tasks.spawn(async move {
+        watch.run(interval, stop).await;
+        "the watch on the authorities of clients"
+    });
+    Ok(Tls::for_clients(serving, settings.oldest_tls, clients)?)
 }
 
 async fn certificate(

@@ -89,6 +89,10 @@ pub(super) struct ServeArgs {
     #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_TLS_MIN_VERSION")]
     tls_min_version: TlsMin,
 
+    /// A PEM file with the authorities of clients: only who shows a certificate of one of them may call. Read again when it changes
+    #[arg(long, value_name = "FILE", env = "VOUCHSAFE_CLIENT_CA")]
+    client_ca: Option<PathBuf>,
+
     /// One line at the end of every denial: where people may ask
     #[arg(long, value_name = "TEXT", env = "VOUCHSAFE_DENIAL_FOOTER")]
     denial_footer: Option<String>,
@@ -206,6 +210,7 @@ fn settings(args: ServeArgs) -> WebhookSettings {
         policies_interval: interval,
         max_stale: Duration::from_secs(args.max_stale),
         stop_delay: Duration::from_secs(args.stop_delay),
+        client_ca: args.client_ca,
         footer: args.denial_footer,
         limits: Limits::default(),
     }

@@ -181,6 +181,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             authority_out: Some(authority.to_owned()),
         },
         oldest_tls: TlsVersion::Tls13,
+        client_ca: None,
         policies_interval: Duration::from_hours(1),
         max_stale: Duration::from_hours(24),
         stop_delay: Duration::ZERO,

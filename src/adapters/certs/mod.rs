@@ -4,6 +4,7 @@
 //! fresh. Renewing swaps what is in memory: no restart, no handshake that fails. What is half-written, does not belong together or
 //! has expired never replaces a pair that works.
 
+mod clients;
 mod error;
 mod files;
 mod generated;
@@ -18,6 +19,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+pub use clients::{ClientAuthorities, ClientWatch};
 pub use error::CertificateError;
 pub use files::{CertificateFiles, FileWatch};
 pub use generated::{Authority, Renewal, generate};
