@@ -19,7 +19,7 @@ use crate::adapters::certs::{self, CertificateFiles, ClientAuthorities, ServingC
 use crate::adapters::files;
 use crate::adapters::metrics::{Metrics, Reloaded};
 use crate::adapters::oci::{RegistriesError, RegistryHosts, watch_registries};
-use crate::config::JudgeArgs;
+use crate::config::{self, JudgeArgs};
 use crate::decide::Snapshot;
 use crate::explain::{self, Answer, Context, Enforcement, Tags};
 use crate::limits::Limits;
@@ -53,6 +53,8 @@ pub struct WebhookSettings {
     pub stop_delay: Duration,
     /// One line at the end of every denial.
     pub footer: Option<String>,
+    /// Whether denials are carried out.
+    pub enforcement: Enforcement,
     /// The bounds.
     pub limits: Limits,
 }
@@ -93,6 +95,7 @@ struct Reviewer {
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
     footer: Option<String>,
+    enforcement: Enforcement,
 }
 
 /// How long calls in flight may take after the listener is closed: the longest deadline of a review.
@@ -100,7 +103,9 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// Starts a webhook: policies and certificate are there before anything listens.
 pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
+    let settings = settings.changing_nothing_in_shadow();
     let metrics = Arc::new(Metrics::new());
+    metrics.enforcing(settings.enforcement == Enforcement::Enforce);
     let readiness = Readiness::new();
     let policies_pending = readiness.register("policies");
     let observer = Arc::new(Requests(Arc::clone(&metrics)));
@@ -159,11 +164,13 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     let validate_policy = Arc::new(PolicyReviewer::new(
         Arc::clone(&engine),
         Arc::clone(&metrics),
+        settings.enforcement,
     ));
     let reviewer = Arc::new(Reviewer {
         engine,
         metrics: Arc::clone(&metrics),
         footer: settings.footer,
+        enforcement: settings.enforcement,
     });
     let router = server::router(
         Routes {
@@ -407,6 +414,24 @@ fn count_references(metrics: &Metrics, engine: &Engine) {
     metrics.trust_expires(expires);
 }
 
+// === impl WebhookSettings ===
+
+impl WebhookSettings {
+    /// In shadow no object is changed: a tag that would be pinned is judged at the digest that it has now.
+    fn changing_nothing_in_shadow(mut self) -> Self {
+        if self.enforcement == Enforcement::Shadow {
+            tracing::warn!("enforcement is shadow: everything is judged, nothing is denied");
+            self.judge.tags = match self.judge.tags {
+                config::Tags::Resolve | config::Tags::Pin | config::Tags::PinAll => {
+                    config::Tags::Resolve
+                }
+                config::Tags::Require => config::Tags::Require,
+            };
+        }
+        self
+    }
+}
+
 // === impl Running ===
 
 impl Running {
@@ -440,12 +465,13 @@ impl Reviewer {
             uid,
             footer: self.footer.as_deref(),
             trust_epoch: snapshot.trust.epoch().to_string(),
-            tags: if snapshot.tags.may_move() {
+            // In shadow nobody is warned of a tag that would be pinned.
+            tags: if snapshot.tags.may_move() && self.enforcement == Enforcement::Enforce {
                 Tags::MayMove
             } else {
                 Tags::Pinned
             },
-            enforcement: Enforcement::Enforce,
+            enforcement: self.enforcement,
         }
     }
 }

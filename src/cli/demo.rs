@@ -19,6 +19,7 @@ use crate::app::webhook::{self, Certificate, WebhookSettings};
 use crate::config::{JudgeArgs, NoMatch, Tags, TrustArgs};
 use crate::demo::cast::{self, Part};
 use crate::demo::registry::{Registry, Store};
+use crate::explain::Enforcement;
 use crate::limits::Limits;
 use crate::server::TlsVersion;
 
@@ -226,6 +227,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
         max_stale: MAX_STALE,
         stop_delay: Duration::ZERO,
         footer: None,
+        enforcement: Enforcement::Enforce,
         limits: Limits::default(),
     }
 }

@@ -13,6 +13,7 @@ use crate::adapters::certs::CertificateFiles;
 use crate::adapters::remote_policies::MAX_STALE;
 use crate::app::webhook::{self, Certificate, WebhookSettings};
 use crate::config::JudgeArgs;
+use crate::explain::Enforcement;
 use crate::limits::Limits;
 use crate::server::TlsVersion;
 use crate::telemetry::{self, LogFormat};
@@ -22,6 +23,7 @@ use crate::telemetry::{self, LogFormat};
 #[command(after_help = "Once it accepts calls it prints, on standard output:
   listening https://HOST:PORT
   admin http://HOST:PORT
+
 SIGTERM and SIGINT end it in grace; a second one ends it at once.
 
 Example, without a cluster:
@@ -93,6 +95,10 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "VOUCHSAFE_CLIENT_CA")]
     client_ca: Option<PathBuf>,
 
+    /// Whether denials are carried out
+    #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_ENFORCEMENT")]
+    enforcement: Enforce,
+
     /// One line at the end of every denial: where people may ask
     #[arg(long, value_name = "TEXT", env = "VOUCHSAFE_DENIAL_FOOTER")]
     denial_footer: Option<String>,
@@ -132,6 +138,15 @@ enum TlsMin {
     #[default]
     #[value(name = "1.3")]
     Tls13,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Enforce {
+    /// They are
+    #[default]
+    Enforce,
+    /// Everything is judged and counted (`vouchsafe_would_deny_total`), nothing is denied or changed; warnings say what would be denied
+    Shadow,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,8 +197,14 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
-        .await?;
-    Ok(Exit::Success)
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn settings(args: ServeArgs) -> WebhookSettings {
@@ -212,6 +233,10 @@ fn settings(args: ServeArgs) -> WebhookSettings {
         stop_delay: Duration::from_secs(args.stop_delay),
         client_ca: args.client_ca,
         footer: args.denial_footer,
+        enforcement: match args.enforcement {
+            Enforce::Enforce => Enforcement::Enforce,
+            Enforce::Shadow => Enforcement::Shadow,
+        },
         limits: Limits::default(),
     }
 }

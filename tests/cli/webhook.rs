@@ -329,6 +329,17 @@ async fn a_second_signal_ends_it_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_shadow_nothing_is_denied_and_it_says_so_at_its_start() {
+    let desk = Desk::new().await;
+    let webhook = Webhook::start(&desk.signed_by_release(), &["--enforcement", "shadow"]);
+    webhook.logs("enforcement is shadow").await;
+    assert_eq!(
+        webhook.reason(&desk.image("unsigned")).await,
+        (true, "unsigned".to_owned())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn policies_that_cannot_be_read_any_more_are_a_metric() {
     let desk = Desk::new().await;
     let policies = desk.signed_by_release();

@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use vouchsafe::app::webhook::{self, Certificate, Running, WebhookSettings};
 use vouchsafe::config::{JudgeArgs, NoMatch, Tags, TrustArgs};
+use vouchsafe::explain::Enforcement;
 use vouchsafe::limits::Limits;
 use vouchsafe::server::TlsVersion;
 
 /// The webhook in this process, on a loopback port, with a certificate of its own. Stops when it is dropped.
 pub struct Webhook {
     caller: Caller,
-    _running: Running,
+    running: Running,
     folder: TempDir,
 }
 
@@ -117,7 +118,7 @@ impl Webhook {
         let caller = Caller::new(&format!("https://{}", running.address), &authority);
         Self {
             caller,
-            _running: running,
+            running,
             folder,
         }
     }
@@ -130,6 +131,18 @@ impl Webhook {
     /// Posts a document to a path, and gives the JSON that comes back.
     pub async fn post(&self, path: &str, document: &Value) -> Value {
         self.caller.post(path, document).await
+    }
+
+    /// The status with which a body is answered.
+    pub async fn status(&self, path: &str, body: &'static str) -> u16 {
+        self.caller.status(path, body).await
+    }
+
+    /// What it tells Prometheus.
+    pub async fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.running.admin_address);
+        let answer = self.caller.client.get(url).send().await;
+        answer.expect("it answers").text().await.expect("text")
     }
 
     /// From now on its policies are these, as soon as it looks again.
@@ -186,6 +199,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
         max_stale: Duration::from_hours(24),
         stop_delay: Duration::ZERO,
         footer: None,
+        enforcement: Enforcement::Enforce,
         limits: Limits::default(),
     }
 }
@@ -217,6 +231,13 @@ impl Caller {
         let response = call.json(document).send().await.expect("it answers");
         assert_eq!(response.status(), 200);
         response.json().await.expect("JSON")
+    }
+
+    /// The status with which a body is answered.
+    pub async fn status(&self, path: &str, body: &'static str) -> u16 {
+        let call = self.client.post(format!("{}{path}", self.url));
+        let call = call.header("content-type", "application/json").body(body);
+        call.send().await.expect("it answers").status().as_u16()
     }
 
     /// Sends a review. Whatever is asked, the answer is an AdmissionReview with the uid of the question.
