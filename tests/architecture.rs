@@ -56,10 +56,17 @@ const TABLE: &[(&str, &[&str])] = &[
             "verdict",
         ],
     ),
-    // `trust` for whether the keys of a TrustRoot are keys.
+    // `trust` for whether the keys of a TrustRoot are keys, `explain` for what a condition may say on a terminal.
     (
         "apply",
-        &["api", "go_regexp", "policy", "predicate_policy", "trust"],
+        &[
+            "api",
+            "go_regexp",
+            "policy",
+            "predicate_policy",
+            "trust",
+            "explain",
+        ],
     ),
     // What differs from policy-controller: the findings of `apply`, and what `policy` takes them from.
     ("migrate", &["api", "apply", "policy"]),

@@ -1,7 +1,6 @@
 //! The webhook: the engine behind HTTPS, and the tasks that keep policies and certificate fresh.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +10,16 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::engine::{self, Broken, Engine};
+use super::certificate;
+use super::cluster::{self, ClusterSettings};
+use super::denials::Denials;
+use super::engine::{Broken, Engine};
+use super::objects;
 use super::observers::{Requests, Reviews};
 use super::policies::PolicyReviewer;
 use super::sources::References;
-use crate::adapters::certs::{self, CertificateFiles, ClientAuthorities, ServingCertificate};
+use crate::adapters::certs::{ClientAuthorities, ServingCertificate};
+use crate::adapters::cluster::Cluster;
 use crate::adapters::files;
 use crate::adapters::metrics::{Metrics, Reloaded};
 use crate::adapters::oci::{RegistriesError, RegistryHosts, watch_registries};
@@ -30,11 +34,15 @@ use crate::server::{
 use crate::verdict::Reason;
 use crate::workload::Request;
 
+pub use super::certificate::Certificate;
+
 /// What a webhook is made of.
 #[derive(Clone, Debug)]
 pub struct WebhookSettings {
     /// Policies, and how images are judged.
     pub judge: JudgeArgs,
+    /// The cluster that policies come from; `None` where they come from files.
+    pub cluster: Option<ClusterSettings>,
     /// Where reviews are answered.
     pub listen: SocketAddr,
     /// Where health and metrics are told.
@@ -59,32 +67,13 @@ pub struct WebhookSettings {
     pub limits: Limits,
 }
 
-/// Where a serving certificate comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Certificate {
-    /// From two files, read again when they change.
-    Files {
-        /// The files.
-        files: CertificateFiles,
-        /// How often they are looked at.
-        interval: Duration,
-    },
-    /// From an authority of our own.
-    Generated {
-        /// Names beside `localhost` and the loopback addresses.
-        names: Vec<String>,
-        /// Where the authority's certificate is written.
-        authority_out: Option<PathBuf>,
-    },
-}
-
 /// A webhook that answers.
 pub struct Running {
     /// Where reviews are answered.
     pub address: SocketAddr,
     /// Where health and metrics are told.
     pub admin_address: SocketAddr,
-    /// Policies that do not compile: they deny what they match.
+    /// Policies from files that do not compile: they deny what they match.
     pub broken: Vec<Broken>,
     tasks: JoinSet<&'static str>,
     stop: CancellationToken,
@@ -96,49 +85,67 @@ struct Reviewer {
     metrics: Arc<Metrics>,
     footer: Option<String>,
     enforcement: Enforcement,
+    /// What Events are made of, where any are made about denials.
+    denials: Option<Denials>,
 }
 
 /// How long calls in flight may take after the listener is closed: the longest deadline of a review.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// Starts a webhook: policies and certificate are there before anything listens.
+/// Starts a webhook: the certificate is there before anything listens, and so are policies that come from files. Those of a cluster come
+/// when they come: until then every image is denied, and the process is not ready.
 pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     let settings = settings.changing_nothing_in_shadow();
     let metrics = Arc::new(Metrics::new());
     metrics.enforcing(settings.enforcement == Enforcement::Enforce);
     let readiness = Readiness::new();
-    let policies_pending = readiness.register("policies");
     let observer = Arc::new(Requests(Arc::clone(&metrics)));
     let engine = Engine::new(&settings.judge, &settings.limits, observer)?;
-    let engine = Arc::new(engine.keeping(settings.max_stale));
-    let documents = files::load(&settings.judge.policies)?;
-    warn_unused(&documents, &engine);
-    let known = documents.fingerprint;
-    engine.prepare(&documents).await;
-    let broken = engine.replace(documents)?;
-    count(&metrics, &engine, &broken);
-    let loaded = engine.snapshot().policies.policies().len();
-    tracing::info!(policies = loaded, broken = broken.len(), "policies loaded");
-    policies_pending.ready();
-
+    let engine = engine.keeping(settings.max_stale);
+    let cluster = connect(&settings).await?;
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
-    let serving = certificate(&settings.certificate, &metrics, &stop, &mut tasks).await?;
+    let (engine, broken, denials) = if let Some((cluster, cluster_settings)) = &cluster {
+        let engine = Arc::new(engine.awaiting_policies());
+        let of_cluster = cluster::Tasks {
+            cluster: cluster.clone(),
+            engine: Arc::clone(&engine),
+            metrics: Arc::clone(&metrics),
+            stop: stop.clone(),
+        };
+        let denials = of_cluster.spawn(cluster_settings, &readiness, &mut tasks);
+        (engine, Vec::new(), denials)
+    } else {
+        let engine = Arc::new(engine);
+        let documents = files::load(&settings.judge.policies)?;
+        let broken = put_in_force(&documents, &engine).await?;
+        told(&metrics, &engine, &broken, &[]);
+        let watching = reload(
+            &settings,
+            documents.fingerprint,
+            Arc::clone(&engine),
+            Arc::clone(&metrics),
+            stop.clone(),
+        );
+        tasks.spawn(async move {
+            watching.await;
+            "the watch on policies"
+        });
+        (engine, broken, None)
+    };
+
+    let of_certificate = certificate::Tasks {
+        metrics: &metrics,
+        readiness: &readiness,
+        stop: &stop,
+        tasks: &mut tasks,
+    };
+    let cluster = cluster.as_ref().map(|(cluster, _)| cluster);
+    let serving = of_certificate.spawn(&settings.certificate, cluster).await?;
     let tls = tls(&settings, serving, &metrics, &stop, &mut tasks).await?;
     let bound = Bound::tls(settings.listen, tls).await?;
     let bound_admin = Bound::plain(settings.admin_listen).await?;
     let (address, admin_address) = (bound.address(), bound_admin.address());
 
-    let watching = reload(
-        &settings,
-        known,
-        Arc::clone(&engine),
-        Arc::clone(&metrics),
-        stop.clone(),
-    );
-    tasks.spawn(async move {
-        watching.await;
-        "the watch on policies"
-    });
     keep_fresh(&settings, &engine, &metrics, &stop, &mut tasks);
     if let Some(watching) = reload_registries(&settings, &engine, &metrics, stop.clone()) {
         tasks.spawn(async move {
@@ -171,6 +178,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         metrics: Arc::clone(&metrics),
         footer: settings.footer,
         enforcement: settings.enforcement,
+        denials,
     });
     let router = server::router(
         Routes {
@@ -203,6 +211,16 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         tasks,
         stop,
     })
+}
+
+/// The cluster, where there is one. Nothing is asked of it yet.
+async fn connect(settings: &WebhookSettings) -> anyhow::Result<Option<(Cluster, ClusterSettings)>> {
+    let Some(cluster) = settings.cluster.clone() else {
+        return Ok(None);
+    };
+    let kubeconfig = cluster.kubeconfig.as_deref();
+    let connected = Cluster::connect(kubeconfig, &settings.judge.namespace).await?;
+    Ok(Some((connected, cluster)))
 }
 
 /// The tasks that keep fresh what policies refer to, and what is trusted by default.
@@ -252,40 +270,6 @@ async fn tls(
     Ok(Tls::for_clients(serving, settings.oldest_tls, clients)?)
 }
 
-async fn certificate(
-    from: &Certificate,
-    metrics: &Arc<Metrics>,
-    stop: &CancellationToken,
-    tasks: &mut JoinSet<&'static str>,
-) -> anyhow::Result<Arc<ServingCertificate>> {
-    let (metrics, stop) = (Arc::clone(metrics), stop.clone());
-    match from.clone() {
-        Certificate::Files { files, interval } => {
-            let (serving, watch) = files
-                .load(metrics)
-                .await
-                .context("cannot load the serving certificate")?;
-            tasks.spawn(async move {
-                watch.run(interval, stop).await;
-                "the watch on the certificate"
-            });
-            Ok(serving)
-        }
-        Certificate::Generated {
-            names,
-            authority_out,
-        } => {
-            let made = certs::generate(&names, authority_out.as_deref(), metrics).await;
-            let (serving, renewal) = made.context("cannot make a serving certificate")?;
-            tasks.spawn(async move {
-                renewal.run(stop).await;
-                "the renewal of the certificate"
-            });
-            Ok(serving)
-        }
-    }
-}
-
 /// Keeps the policies as the files have them. What cannot be read changes nothing.
 fn reload(
     settings: &WebhookSettings,
@@ -297,15 +281,14 @@ fn reload(
     let on_change = move |loaded: Result<files::Documents, files::LoadError>| {
         let (engine, metrics) = (Arc::clone(&engine), Arc::clone(&metrics));
         async move {
-            match put_in_force(loaded, &engine).await {
+            let replaced = match loaded {
+                Ok(documents) => put_in_force(&documents, &engine).await,
+                Err(error) => Err(error.into()),
+            };
+            match replaced {
                 Ok(broken) => {
                     metrics.reload_failing(Reloaded::Policies, false);
-                    count(&metrics, &engine, &broken);
-                    tracing::info!(
-                        policies = engine.snapshot().policies.policies().len(),
-                        broken = broken.len(),
-                        "policies reloaded"
-                    );
+                    told(&metrics, &engine, &broken, &[]);
                 }
                 Err(error) => {
                     metrics.reload_failing(Reloaded::Policies, true);
@@ -324,14 +307,16 @@ fn reload(
 }
 
 async fn put_in_force(
-    loaded: Result<files::Documents, files::LoadError>,
+    documents: &files::Documents,
     engine: &Engine,
 ) -> anyhow::Result<Vec<Broken>> {
-    let documents = loaded?;
-    warn_unused(&documents, engine);
+    for unused in objects::unused(documents, engine.namespace()) {
+        tracing::warn!("{unused}");
+    }
+    let objects = documents.objects();
     // What is in force stays so until what the new policies refer to is there.
-    engine.prepare(&documents).await;
-    engine.replace(documents)
+    engine.prepare(&objects).await;
+    engine.replace(objects)
 }
 
 /// Keeps the settings of registries as their file has them. What cannot be used changes nothing.
@@ -370,13 +355,13 @@ fn reload_registries(
 async fn refresh(engine: Arc<Engine>, metrics: Arc<Metrics>) {
     const LOOK: Duration = Duration::from_secs(5);
     loop {
-        match engine.refresh().await {
+        engine.fetch().await;
+        let compiling = Arc::clone(&engine);
+        let compiled = tokio::task::spawn_blocking(move || compiling.compile_again()).await;
+        match compiled.map_err(anyhow::Error::from).flatten() {
             Ok(Some(broken)) => {
-                count(&metrics, &engine, &broken);
-                tracing::info!(
-                    broken = broken.len(),
-                    "policies compiled again: what they refer to has changed"
-                );
+                tracing::info!("what policies refer to has changed");
+                told(&metrics, &engine, &broken, &[]);
             }
             Ok(None) => {}
             Err(error) => {
@@ -389,18 +374,17 @@ async fn refresh(engine: Arc<Engine>, metrics: Arc<Metrics>) {
     }
 }
 
-fn warn_unused(documents: &files::Documents, engine: &Engine) {
-    for unused in engine::unused(documents, engine.namespace()) {
-        tracing::warn!("{unused}");
-    }
-}
-
-fn count(metrics: &Metrics, engine: &Engine, broken: &[Broken]) {
-    let all = engine.snapshot().policies.policies().len();
+/// Tells what was put in force. What was broken before is not told again.
+pub(super) fn told(metrics: &Metrics, engine: &Engine, broken: &[Broken], before: &[Broken]) {
+    let in_force = engine.in_force();
+    let policies = in_force.policies.as_ref();
+    let all = policies.map_or(0, |set| set.policies().len());
     metrics.policies(all.saturating_sub(broken.len()), broken.len());
-    for policy in broken {
+    metrics.controls(in_force.controls_state.as_str());
+    for policy in broken.iter().filter(|policy| !before.contains(policy)) {
         tracing::warn!(policy = policy.name, problems = ?policy.problems, "policy cannot be used; images it matches are denied");
     }
+    tracing::info!(policies = all, broken = broken.len(), "policies in force");
 }
 
 fn count_references(metrics: &Metrics, engine: &Engine) {
@@ -488,7 +472,11 @@ impl Validate for Reviewer {
             for image in &verdict.images {
                 self.metrics.image_verdict(image.reason);
             }
-            explain::answer(&verdict, &self.context(&request.uid, &snapshot))
+            let answer = explain::answer(&verdict, &self.context(&request.uid, &snapshot));
+            if let Some(denials) = &self.denials {
+                denials.note(&request, &answer);
+            }
+            answer
         })
     }
 

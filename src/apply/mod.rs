@@ -7,9 +7,11 @@
 //! wrong there is a warning, because it is mended there and may be applied later.
 //!
 //! The rules of a policy's shape are those by which policies are compiled ([`crate::policy`]), so what is accepted here and asks for
-//! nothing that is not implemented is a policy that can be enforced.
+//! nothing that is not implemented is a policy that can be enforced. What became of one that was stored is told by its
+//! [`conditions`].
 
 mod advice;
+pub mod conditions;
 mod trust_root;
 
 use crate::api;
@@ -77,6 +79,37 @@ pub fn check_policy(
     let is_refused = |field: &String| wrong.iter().any(|problem| problem.fields().contains(field));
     warnings.retain(|warning| !warning.fields().iter().any(is_refused));
     findings(wrong, warnings)
+}
+
+/// The same, where policies without authorities are accepted (policy-controller's `fail-on-empty-authorities: "false"`). Such a policy is
+/// checked as if it had the one authority that it amounts to, which never vouches for anything.
+pub fn check_policy_without_authorities(
+    policy: &api::ClusterImagePolicy,
+    namespace: &str,
+    surroundings: Surroundings<'_>,
+) -> Vec<Finding> {
+    let spec = &policy.spec;
+    if !spec.authorities.is_empty() || spec.policy.is_some() {
+        return check_policy(policy, namespace, surroundings);
+    }
+    let mut amounting = policy.clone();
+    amounting.spec.authorities.push(api::Authority {
+        static_: Some(api::StaticRef {
+            action: "fail".to_owned(),
+            ..api::StaticRef::default()
+        }),
+        ..api::Authority::default()
+    });
+    let mut findings = check_policy(&amounting, namespace, surroundings);
+    findings.push(Finding {
+        severity: Severity::Warning,
+        problem: Problem::new(
+            "no authorities",
+            "spec.authorities",
+            "nobody can vouch for the images that the policy matches: they are denied",
+        ),
+    });
+    findings
 }
 
 /// Checks a `TrustRoot`. Findings come in the same order as those of [`check_policy`].

@@ -10,9 +10,11 @@ mod demo;
 mod lint;
 mod manifest;
 mod migrate;
+mod probe;
 mod progress;
 mod record;
 mod serve;
+mod shared_certificate;
 mod test;
 mod verify;
 mod verify_bundle;
@@ -57,6 +59,8 @@ enum Command {
     Test(test::TestArgs),
     /// See it work: an embedded registry, the real webhook, and what kubectl would show
     Demo(demo::DemoArgs),
+    /// Ask a webhook that runs, and say whether it answers as it must
+    Probe(probe::ProbeArgs),
     /// Print the custom resource definitions
     Crds,
     /// Print a script that completes commands and flags in a shell
@@ -101,6 +105,7 @@ impl Cli {
             Command::Migrate(args) => migrate::run(args).await,
             Command::Test(args) => test::run(args).await,
             Command::Demo(args) => demo::run(args).await,
+            Command::Probe(args) => probe::run(args).await,
             Command::Crds => crds::run(),
             Command::Completion(args) => completion::run(&args),
         }

@@ -8,9 +8,11 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::shared_certificate::SharedCertificateArgs;
 use super::{Exit, colour_on_stderr, print};
 use crate::adapters::certs::CertificateFiles;
 use crate::adapters::remote_policies::MAX_STALE;
+use crate::app::cluster::{ClusterSettings, WriterSettings};
 use crate::app::webhook::{self, Certificate, WebhookSettings};
 use crate::config::JudgeArgs;
 use crate::explain::Enforcement;
@@ -20,17 +22,48 @@ use crate::telemetry::{self, LogFormat};
 
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
+#[command(mut_arg("policies", |policies| policies.help(POLICIES)))]
 #[command(after_help = "Once it accepts calls it prints, on standard output:
   listening https://HOST:PORT
   admin http://HOST:PORT
 
 SIGTERM and SIGINT end it in grace; a second one ends it at once.
 
+Without --policies it follows the API server: ClusterImagePolicies, TrustRoots, and the ConfigMaps and
+Secrets of --namespace. Until it has read them every image is denied, and /readyz says what is missing.
+
 Example, without a cluster:
   vouchsafe serve --policies policies/ --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --ca-out ca.pem")]
 pub(super) struct ServeArgs {
     #[command(flatten)]
     judge: JudgeArgs,
+
+    /// How the API server is reached; without it, as the service account of the Pod we run in
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "policies",
+        env = "VOUCHSAFE_KUBECONFIG"
+    )]
+    kubeconfig: Option<PathBuf>,
+
+    /// The Lease of --namespace by which replicas agree on one that writes statuses
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "vouchsafe",
+        conflicts_with = "policies",
+        env = "VOUCHSAFE_LEASE"
+    )]
+    lease: String,
+
+    /// The name of this replica, which no other has: its Pod's. By default one is made up
+    #[arg(long, value_name = "NAME", env = "VOUCHSAFE_REPLICA")]
+    replica: Option<String>,
+
+    /// Make an Event for what is denied, in its namespace (docs/status.md)
+    #[arg(long, conflicts_with = "policies", env = "VOUCHSAFE_DENIAL_EVENTS")]
+    denial_events: bool,
 
     /// Where reviews are answered, over HTTPS; port 0 takes a free one
     #[arg(
@@ -68,7 +101,7 @@ pub(super) struct ServeArgs {
     )]
     tls_key: Option<PathBuf>,
 
-    /// Without --tls-cert a certificate is made; this is where its authority is written (the caBundle of the webhook)
+    /// Without --tls-cert and --tls-secret a certificate is made; this is where its authority is written (the caBundle of the webhook)
     #[arg(
         long,
         value_name = "FILE",
@@ -86,6 +119,9 @@ pub(super) struct ServeArgs {
         env = "VOUCHSAFE_TLS_NAME"
     )]
     tls_name: Vec<String>,
+
+    #[command(flatten)]
+    shared_certificate: SharedCertificateArgs,
 
     /// The oldest version of TLS that is spoken
     #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_TLS_MIN_VERSION")]
@@ -129,6 +165,9 @@ pub(super) struct ServeArgs {
     log: String,
 }
 
+/// What `--policies` is for `serve`.
+const POLICIES: &str = "Do without a cluster: a file or folder with policies, trust roots, and the Secrets and ConfigMaps they refer to (YAML or JSON). May be given again";
+
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum TlsMin {
     /// For an API server that has nothing newer
@@ -171,7 +210,7 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     telemetry::init(format, &args.log, colour_on_stderr())?;
     // Taken before anything listens, so that no signal is lost.
     let mut signals = Signals::new()?;
-    let running = webhook::start(settings(args)).await?;
+    let running = webhook::start(settings(args)?).await?;
     print(&format!(
         "listening https://{}\nadmin http://{}\n",
         running.address, running.admin_address
@@ -207,20 +246,36 @@ impl Signals {
     }
 }
 
-fn settings(args: ServeArgs) -> WebhookSettings {
+fn settings(args: ServeArgs) -> anyhow::Result<WebhookSettings> {
     let interval = Duration::from_secs(args.reload_interval);
-    let certificate = match (args.tls_cert, args.tls_key) {
-        (Some(certificate), Some(key)) => Certificate::Files {
+    let shared = args.shared_certificate.settings(&args.tls_name)?;
+    let certificate = match (args.tls_cert, args.tls_key, shared) {
+        (Some(certificate), Some(key), _) => Certificate::Files {
             files: CertificateFiles { certificate, key },
             interval,
         },
+        (_, _, Some(shared)) => Certificate::Shared(shared),
         _ => Certificate::Generated {
             names: args.tls_name,
             authority_out: args.ca_out,
         },
     };
-    WebhookSettings {
+    let cluster = args.judge.policies.is_empty().then(|| {
+        let defaults = WriterSettings::default();
+        ClusterSettings {
+            kubeconfig: args.kubeconfig,
+            writers: WriterSettings {
+                lease: args.lease,
+                replica: args.replica.unwrap_or(defaults.replica),
+                denial_events: args.denial_events,
+                pauses: defaults.pauses,
+            },
+            ..ClusterSettings::default()
+        }
+    });
+    Ok(WebhookSettings {
         judge: args.judge,
+        cluster,
         listen: args.listen,
         admin_listen: args.admin_listen,
         certificate,
@@ -238,5 +293,5 @@ fn settings(args: ServeArgs) -> WebhookSettings {
             Enforce::Shadow => Enforcement::Shadow,
         },
         limits: Limits::default(),
-    }
+    })
 }

@@ -6,7 +6,7 @@ use super::authority::{
     AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted,
 };
 use super::bounds;
-use super::key_source;
+use super::key_source::{self, Sought};
 use super::problem::Problem;
 use super::program::{self, WholeProgram};
 use super::pull_secret;
@@ -78,6 +78,42 @@ pub fn compile(policy: &api::ClusterImagePolicy, referents: &Referents) -> Compi
         globs,
         selectors,
         body,
+    }
+}
+
+/// A policy that cannot be read: broken, and about the images that it names. Where those cannot be read either, it is about all.
+pub fn unreadable(policy: &api::UnreadablePolicy) -> CompiledPolicy {
+    let mut problems = Vec::new();
+    let globs = globs(&policy.images, &mut problems);
+    let mode = mode(&policy.mode, &mut problems);
+    // What else is wrong is told when it can be read.
+    let problem = Problem::new(
+        "cannot be read",
+        policy.error.at().to_string(),
+        policy.error.to_string(),
+    );
+    CompiledPolicy {
+        name: Arc::from(policy.metadata.name.as_deref().unwrap_or_default()),
+        mode,
+        globs,
+        selectors: Vec::new(),
+        body: Err(vec![problem]),
+    }
+}
+
+/// What stands where the policies are not there yet: it denies every image, and says so.
+pub fn unready() -> CompiledPolicy {
+    let problem = Problem::new(
+        "policies are not there yet",
+        "spec",
+        "they have not been read from the API server since the start; try again in a moment",
+    );
+    CompiledPolicy {
+        name: Arc::from("policies-not-read-yet"),
+        mode: Mode::Enforce,
+        globs: ImageGlob::new("**").into_iter().collect(),
+        selectors: Vec::new(),
+        body: Err(vec![problem]),
     }
 }
 
@@ -279,7 +315,7 @@ fn public_key(
     referents: &Referents,
     problems: &mut Vec<Problem>,
 ) -> Option<PublicKey> {
-    let text = match key_source::text(key, path, referents) {
+    let text = match key_source::text(key, Sought::Key, path, referents) {
         Ok(text) => text,
         Err(problem) => {
             problems.push(problem);

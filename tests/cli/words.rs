@@ -20,6 +20,7 @@ use crate::support::policy_text::built_by_chains;
 #[case::migrate("migrate", &["migrate", "--help"])]
 #[case::migrate_check("migrate-check", &["migrate", "check", "--help"])]
 #[case::demo("demo", &["demo", "--help"])]
+#[case::probe("probe", &["probe", "--help"])]
 #[case::crds("crds", &["crds", "--help"])]
 #[case::completion("completion", &["completion", "--help"])]
 fn the_help_of_each_command_reads_well(#[case] name: &str, #[case] arguments: &[&str]) {
@@ -50,6 +51,7 @@ fn no_command_is_without_a_snapshot_of_its_help() {
             "migrate",
             "test",
             "demo",
+            "probe",
             "crds",
             "completion",
             "help"

@@ -145,6 +145,11 @@ impl Webhook {
         answer.expect("it answers").text().await.expect("text")
     }
 
+    /// Where its health and metrics are told (`http://127.0.0.1:PORT`).
+    pub fn admin(&self) -> String {
+        format!("http://{}", self.running.admin_address)
+    }
+
     /// From now on its policies are these, as soon as it looks again.
     pub fn rewrite(&self, policies: &str) {
         let file = self.folder.path().join("policies.yaml");
@@ -187,6 +192,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             registries: None,
             trust: TrustArgs::default(),
         },
+        cluster: None,
         listen: loopback,
         admin_listen: loopback,
         certificate: Certificate::Generated {

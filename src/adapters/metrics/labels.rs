@@ -65,6 +65,11 @@ pub(super) struct ReferenceLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ResourceLabels {
+    pub(super) resource: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct LoadLabels {
     pub(super) outcome: Word,
 }
@@ -73,6 +78,12 @@ pub(super) struct LoadLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ReloadLabels {
     pub(super) of: Word,
+}
+
+/// A step on the Secret of the serving certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct StepLabels {
+    pub(super) step: Word,
 }
 
 /// The operation of a review, or that it was not read.
