@@ -435,8 +435,14 @@ impl Engine {
         }
     }
 
-    /// Keeps the default trust as its file has it, if it comes from one, until `stop`.
-    pub async fn watch_trusted_root(&self, interval: Duration, stop: CancellationToken) {
+    /// Keeps the default trust as its file has it, if it comes from one, until `stop`. `told` hears whether a file that changed could
+    /// be read.
+    pub async fn watch_trusted_root(
+        &self,
+        interval: Duration,
+        stop: CancellationToken,
+        told: impl Fn(bool) + Sync,
+    ) {
         let file = {
             let mut file = self.trusted_root.lock();
             file.as_mut()
@@ -448,11 +454,13 @@ impl Engine {
         };
         let on_change = |trust: Result<_, FileError>| match trust {
             Ok(trust) => {
+                told(true);
                 tracing::info!("the trusted root was read again");
                 self.sources.replace_default(trust);
                 self.wanted.notify_one();
             }
             Err(error) => {
+                told(false);
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(%error, cause, "the last good trusted root stays in force");
             }

@@ -19,6 +19,7 @@ use crate::app::webhook::{self, Certificate, WebhookSettings};
 use crate::config::{JudgeArgs, NoMatch, Tags, TrustArgs};
 use crate::demo::cast::{self, Part};
 use crate::demo::registry::{Registry, Store};
+use crate::explain::Enforcement;
 use crate::limits::Limits;
 use crate::server::TlsVersion;
 
@@ -222,10 +223,12 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             authority_out: Some(authority.to_owned()),
         },
         oldest_tls: TlsVersion::Tls13,
+        client_ca: None,
         policies_interval: Duration::from_secs(5),
         max_stale: MAX_STALE,
         stop_delay: Duration::ZERO,
         footer: None,
+        enforcement: Enforcement::Enforce,
         limits: Limits::default(),
     }
 }

@@ -3,6 +3,7 @@
 //! [`Cluster`] is a connection and the namespace we live in; each file beside this one is one thing that is done with it.
 
 pub mod events;
+mod installation;
 pub mod leader;
 mod objects;
 pub mod predecessor;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+pub use installation::{Installation, Unread};
 pub use objects::{ObjectWatch, watch_objects};
 pub use watch::{Pace, WatchObserver, Watched};
 

@@ -29,7 +29,7 @@ use super::hosts::RegistryHosts;
 use super::insecure::PlainHttp;
 use super::observe::RequestClass;
 use super::retry::{Retries, retry_after};
-use super::transport::{Request, Transport};
+use super::transport::{Request, Transport, proxy_hosts};
 use super::{OciSettings, OciSettingsError};
 use crate::gather::registry::{Access, FetchError};
 use crate::image::Repository;
@@ -103,7 +103,9 @@ impl Asking {
         hosts: RegistryHosts,
     ) -> Result<Self, OciSettingsError> {
         let plain = PlainHttp::new(settings.insecure.clone(), hosts.clone());
-        let fence = Arc::new(Fence::new(plain, settings.token_realms.clone()));
+        let proxies = proxy_hosts().into_iter().chain(hosts.proxies());
+        let fence = Fence::new(plain, settings.token_realms.clone()).beside_proxies(proxies);
+        let fence = Arc::new(fence);
         Ok(Self {
             transport: Transport::new(settings, &hosts, Arc::clone(&fence))?,
             authorizer: Authorizer::new(Arc::clone(&fence), settings.limits.token_bytes),
