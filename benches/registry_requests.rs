@@ -217,6 +217,7 @@ impl Stage {
                 tags: Tags::default(),
                 kinds: None,
                 registries: None,
+                cloud_credentials: Vec::new(),
                 trust: TrustArgs::default(),
             },
             listen: any_port,

@@ -12,15 +12,17 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::credentials::{PullSecrets, own};
 use super::kinds;
 use super::sources::{References, Sources};
-use crate::adapters::credentials::FileCredentials;
+use crate::adapters::credentials::{FileCredentials, OwnCredentials};
 use crate::adapters::files::{Documents, Origin};
 use crate::adapters::oci::{
-    DockerConfig, Fingerprint, LoadedRegistries, OciRegistry, OciSettings, RegistryHosts,
-    RequestObserver, WebClient, load_registries,
+    Fingerprint, LoadedRegistries, OciRegistry, OciSettings, RegistryHosts, RequestObserver,
+    WebClient, load_registries,
 };
 use crate::adapters::recording::{Recorder, Replay};
+use crate::adapters::refresh::Count;
 use crate::adapters::remote_policies::{RemoteCounts, RemotePolicies};
 use crate::adapters::trust::{FileError, TrustedRootFile};
 use crate::apply::DEFAULT_NAMESPACE;
@@ -36,7 +38,9 @@ use crate::workload::Kinds;
 /// Judges by the policies that are in force.
 pub struct Engine {
     judge: Judge,
-    credentials: Arc<FileCredentials>,
+    /// The credentials of whoever runs us.
+    own: Arc<OwnCredentials>,
+    pull_secrets: PullSecrets,
     snapshot: ArcSwap<Snapshot>,
     settings: Settings,
     /// What is asked over the network; `None` where a recording answers.
@@ -107,16 +111,25 @@ impl Engine {
     ) -> anyhow::Result<Self> {
         let network = Network::new(args, limits, observer)?;
         let gatherer = Gatherer::new(Arc::new(network.registry.clone()), limits);
-        let (settings, credentials) = (Settings::new(args)?, credentials(args)?);
+        let (settings, own) = (Settings::new(args)?, own(args)?);
         let trust = Sources::new(&args.trust, extra_ca(args)?.as_deref())?;
-        Self::over(
-            gatherer,
-            credentials,
-            settings,
-            Some(network),
-            trust,
-            limits,
-        )
+        Self::over_files(gatherer, own, settings, Some(network), trust, limits)
+    }
+
+    /// The same in a cluster: `credentials` makes what reads the pull secrets of workloads of our own credentials, which come after them.
+    pub fn in_cluster(
+        args: &JudgeArgs,
+        limits: &Limits,
+        observer: Arc<dyn RequestObserver>,
+        credentials: impl FnOnce(Arc<OwnCredentials>) -> Arc<dyn Credentials>,
+    ) -> anyhow::Result<Self> {
+        let network = Network::new(args, limits, observer)?;
+        let gatherer = Gatherer::new(Arc::new(network.registry.clone()), limits);
+        let (settings, own) = (Settings::new(args)?, own(args)?);
+        let trust = Sources::new(&args.trust, extra_ca(args)?.as_deref())?;
+        let judge = Judge::new(gatherer, credentials(Arc::clone(&own)), limits);
+        let from = (own, PullSecrets::OfCluster);
+        Self::over(judge, from, settings, Some(network), trust)
     }
 
     /// The same, and what keeps every answer of a registry. Where it looks first depends on nothing that came before.
@@ -125,16 +138,9 @@ impl Engine {
         let recorder = Arc::new(Recorder::new(Arc::new(network.registry.clone())));
         let asked: Arc<dyn Registry> = Arc::<Recorder>::clone(&recorder);
         let gatherer = Gatherer::new(asked, limits).in_fixed_order();
-        let (settings, credentials) = (Settings::new(args)?, credentials(args)?);
+        let (settings, own) = (Settings::new(args)?, own(args)?);
         let trust = Sources::new(&args.trust, extra_ca(args)?.as_deref())?;
-        let engine = Self::over(
-            gatherer,
-            credentials,
-            settings,
-            Some(network),
-            trust,
-            limits,
-        )?;
+        let engine = Self::over_files(gatherer, own, settings, Some(network), trust, limits)?;
         Ok((engine, recorder))
     }
 
@@ -151,26 +157,38 @@ impl Engine {
             tags: TagMode::Resolve,
             kinds: Arc::new(Kinds::built_in()),
         };
-        let nobody = FileCredentials::new(DockerConfig::default(), String::new());
         let trust = Sources::new(&TrustArgs::default(), None)?;
-        Self::over(gatherer, nobody, settings, None, trust, limits)
+        Self::over_files(gatherer, Arc::default(), settings, None, trust, limits)
+    }
+
+    fn over_files(
+        gatherer: Gatherer,
+        own: Arc<OwnCredentials>,
+        settings: Settings,
+        network: Option<Network>,
+        trust: (Sources, Option<TrustedRootFile>),
+        limits: &Limits,
+    ) -> anyhow::Result<Self> {
+        let files = FileCredentials::new(Arc::clone(&own), settings.namespace.clone());
+        let files = Arc::new(files);
+        let judge = Judge::new(gatherer, Arc::<FileCredentials>::clone(&files), limits);
+        let from = (own, PullSecrets::OfFiles(files));
+        Self::over(judge, from, settings, network, trust)
     }
 
     fn over(
-        gatherer: Gatherer,
-        credentials: FileCredentials,
+        judge: Judge,
+        (own, pull_secrets): (Arc<OwnCredentials>, PullSecrets),
         settings: Settings,
         network: Option<Network>,
         (sources, trusted_root): (Sources, Option<TrustedRootFile>),
-        limits: &Limits,
     ) -> anyhow::Result<Self> {
-        let credentials = Arc::new(credentials);
-        let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
         let nothing =
             PolicySet::new(Vec::new()).context("cannot build an empty set of policies")?;
         Ok(Self {
-            judge: Judge::new(gatherer, shared, limits),
-            credentials,
+            judge,
+            own,
+            pull_secrets,
             snapshot: ArcSwap::from_pointee(settings.snapshot(nothing, sources.default_trust())),
             settings,
             network,
@@ -244,6 +262,16 @@ impl Engine {
         self.sources.references(&documents)
     }
 
+    /// How many tokens for registries of clouds there are.
+    pub fn cloud_tokens(&self) -> Count {
+        self.own.count()
+    }
+
+    /// Fetches tokens for registries of clouds again before they end, for ever.
+    pub async fn keep_credentials_fresh(&self) {
+        self.own.keep_fresh().await;
+    }
+
     /// Fetches what these documents refer to and what is not there yet, so that they can be put in force whole. Ends in time, whether or
     /// not everything could be fetched; what is in force is not touched.
     pub async fn prepare(&self, documents: &Documents) {
@@ -311,10 +339,11 @@ impl Engine {
             .collect();
         let broken = compiled.iter().filter_map(broken).collect();
         let set = PolicySet::new(compiled).context("too many globs in all policies together")?;
-        let secrets = documents.secrets.iter();
         // Credentials are not part of what is judged with: a request that is under way may see the new ones.
-        self.credentials
-            .replace(secrets.map(|secret| secret.value.clone()).collect());
+        self.pull_secrets.replace(|| {
+            let secrets = documents.secrets.iter();
+            secrets.map(|secret| secret.value.clone()).collect()
+        });
         let trust = referents.default_trust.clone();
         self.snapshot
             .store(Arc::new(self.settings.snapshot(set, trust)));
@@ -336,6 +365,7 @@ impl Engine {
             kms_keys: self.sources.keys(documents),
             trust_roots: self.sources.trust_roots(documents),
             default_trust: self.sources.default_trust(),
+            pull_secrets: self.pull_secrets.of_sources(),
             ..referents(documents, &self.settings.namespace)
         }
     }
@@ -408,7 +438,7 @@ fn is_in(metadata: &ObjectMeta, namespace: &str) -> bool {
 }
 
 /// What `--registry-ca` holds.
-fn extra_ca(args: &JudgeArgs) -> anyhow::Result<Option<Vec<u8>>> {
+pub(super) fn extra_ca(args: &JudgeArgs) -> anyhow::Result<Option<Vec<u8>>> {
     let read = args.registry_ca.as_ref().map(|file| {
         std::fs::read(file).with_context(|| {
             format!(
@@ -418,12 +448,6 @@ fn extra_ca(args: &JudgeArgs) -> anyhow::Result<Option<Vec<u8>>> {
         })
     });
     read.transpose()
-}
-
-/// The credentials of whoever runs us.
-fn credentials(args: &JudgeArgs) -> anyhow::Result<FileCredentials> {
-    let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
-    Ok(FileCredentials::new(docker, args.namespace.clone()))
 }
 
 // === impl Network ===

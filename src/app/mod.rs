@@ -3,6 +3,7 @@
 //! | file | what it composes |
 //! |---|---|
 //! | [`cases`] | one case of `vouchsafe test`: the engine over recorded answers |
+//! | `credentials` | our own credentials for registries, and where those of workloads come from |
 //! | [`engine`] | judge, registries, credentials and the snapshot of policies: shared by the webhook and the command line |
 //! | [`kinds`] | the file of `--kinds` |
 //! | `observers` | what edge and registry client report, as metrics |
@@ -12,6 +13,7 @@
 //! | [`webhook`] | the engine behind HTTPS, its certificate, its admin port, and the tasks that keep all of it fresh |
 
 pub mod cases;
+mod credentials;
 pub mod engine;
 pub mod kinds;
 mod observers;

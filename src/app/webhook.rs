@@ -209,6 +209,12 @@ fn keep_fresh(
         refresh_stop.run_until_cancelled(refreshing).await;
         "the refresh of what policies refer to"
     });
+    let (keeping, keep_stop) = (Arc::clone(engine), stop.clone());
+    tasks.spawn(async move {
+        let keeping = keeping.keep_credentials_fresh();
+        keep_stop.run_until_cancelled(keeping).await;
+        "the refresh of credentials"
+    });
     let (trusting, trust_stop) = (Arc::clone(engine), stop.clone());
     let interval = settings.policies_interval;
     tasks.spawn(async move {
@@ -372,6 +378,7 @@ fn count_references(metrics: &Metrics, engine: &Engine) {
     } = engine.references();
     metrics.references("key", keys);
     metrics.references("trust-root", roots);
+    metrics.references("registry-token", engine.cloud_tokens());
     metrics.trust_expires(expires);
 }
 

@@ -150,6 +150,12 @@ pub enum FetchError {
         /// What was tried, without any secret.
         detail: String,
     },
+    /// The credentials themselves could not be had, so that no registry was asked with what it may want.
+    #[error("the credentials for registries are not known: {detail}")]
+    Credentials {
+        /// Which, and why; without any secret.
+        detail: String,
+    },
     /// 429, and the wait that it asks for does not fit into the deadline.
     #[error("registry {registry} asks us to slow down")]
     Throttled {
@@ -237,6 +243,7 @@ impl FetchError {
             | Self::TooMany { .. } => true,
             Self::Unreachable { .. }
             | Self::Auth { .. }
+            | Self::Credentials { .. }
             | Self::Throttled { .. }
             | Self::Refused { .. }
             | Self::Deadline { .. }
