@@ -220,6 +220,7 @@ impl Stage {
                 cloud_credentials: Vec::new(),
                 trust: TrustArgs::default(),
             },
+            cluster: None,
             listen: any_port,
             admin_listen: any_port,
             certificate: Certificate::Generated {

@@ -13,6 +13,7 @@ pub mod files;
 pub mod identity;
 pub mod kms;
 pub mod metrics;
+pub mod objects;
 pub mod oci;
 pub mod outbound;
 pub mod recording;

@@ -27,9 +27,9 @@ pub(super) enum PullSecrets {
 
 impl PullSecrets {
     /// Takes these from files from now on, if that is where they come from.
-    pub(super) fn replace(&self, secrets: impl FnOnce() -> Vec<Secret>) {
+    pub(super) fn replace(&self, secrets: &[Arc<Secret>]) {
         if let Self::OfFiles(files) = self {
-            files.replace(secrets());
+            files.replace(secrets.to_vec());
         }
     }
 

@@ -215,6 +215,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             cloud_credentials: Vec::new(),
             trust: TrustArgs::default(),
         },
+        cluster: None,
         listen: free_port,
         admin_listen: free_port,
         certificate: Certificate::Generated {

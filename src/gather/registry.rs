@@ -150,9 +150,11 @@ pub enum FetchError {
         /// What was tried, without any secret.
         detail: String,
     },
-    /// The credentials themselves could not be had, so that no registry was asked with what it may want.
-    #[error("the credentials for registries are not known: {detail}")]
+    /// It refused, or has nothing for us, and credentials that it may want could not be read.
+    #[error("registry {registry} shows nothing without credentials that are not known: {detail}")]
     Credentials {
+        /// Host and port.
+        registry: String,
         /// Which, and why; without any secret.
         detail: String,
     },

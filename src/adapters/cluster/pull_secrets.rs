@@ -3,8 +3,9 @@
 //! Nothing is listed and nothing is watched: the right to read a Secret by its name is all that is needed, and Secrets that no Pod
 //! names are never seen. What was read is kept for a minute and read again in the background; a Secret that is not there is passed
 //! over, as the kubelet does, and looked for again soon. An API server that does not answer is not "no secret": what was good last is
-//! used for ten minutes, then the review cannot be judged (`registry-auth`). An image is never taken for unsigned because its registry
-//! was asked with less than it should have been.
+//! used for ten minutes, then the keychain says what is missing from it. What opens without that is judged; that a registry refuses or has
+//! nothing is not believed (`registry-auth`). An image is never taken for unsigned because its registry was asked with less than it
+//! should have been.
 //!
 //! A name is a workload's own word, and it becomes a part of a path. One that Kubernetes does not allow as a name is that of nothing
 //! (T-12).
@@ -14,7 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, try_join_all};
+use futures::future::{BoxFuture, join_all};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::{Api, Client};
 use tokio::time::timeout;
@@ -85,6 +86,14 @@ enum Said {
     Nothing,
 }
 
+/// What several objects say together.
+#[derive(Default)]
+struct Read {
+    entries: Vec<KeychainEntry>,
+    /// The first that could not be read, and why.
+    unread: Option<String>,
+}
+
 // === impl ClusterCredentials ===
 
 impl ClusterCredentials {
@@ -98,33 +107,32 @@ impl ClusterCredentials {
     }
 
     /// The pull secrets of a workload: those it names itself, then those of its service account.
-    async fn pull_secrets(&self, scope: &PullScope) -> Result<Vec<KeychainEntry>, FetchError> {
+    async fn pull_secrets(&self, scope: &PullScope) -> Result<Read, FetchError> {
         let account = Named {
             kind: Kind::ServiceAccount,
             namespace: scope.namespace.clone(),
             name: scope.service_account.clone(),
         };
         let (own, of_account) = tokio::join!(
-            self.entries(&scope.namespace, &scope.pull_secrets),
+            self.secrets_of(&scope.namespace, &scope.pull_secrets),
             self.read(&account),
         );
         let mut all = own?;
-        if let Said::Names(names) = of_account? {
-            let others = names
-                .iter()
-                .filter(|name| !scope.pull_secrets.contains(name));
-            let others: Vec<String> = others.cloned().collect();
-            all.extend(self.entries(&scope.namespace, &others).await?);
+        match of_account {
+            Ok(Said::Names(names)) => {
+                let others = names.iter();
+                let others = others.filter(|name| !scope.pull_secrets.contains(name));
+                let others: Vec<String> = others.cloned().collect();
+                all.extend(self.secrets_of(&scope.namespace, &others).await?);
+            }
+            Ok(Said::Entries(_) | Said::Nothing) => {}
+            Err(failure) => all.unread = all.unread.or(Some(failure)),
         }
         Ok(all)
     }
 
     /// What these Secrets of a namespace hold, in this order.
-    async fn entries(
-        &self,
-        namespace: &str,
-        names: &[String],
-    ) -> Result<Vec<KeychainEntry>, FetchError> {
+    async fn secrets_of(&self, namespace: &str, names: &[String]) -> Result<Read, FetchError> {
         if names.len() > self.limit {
             return Err(FetchError::TooMany {
                 what: "pull secrets of one workload".to_owned(),
@@ -140,21 +148,39 @@ impl ClusterCredentials {
                 name: name.clone(),
             })
             .collect();
-        let read = try_join_all(named.iter().map(|named| self.read(named))).await?;
-        let entries = read.iter().flat_map(|said| match said {
-            Said::Entries(entries) => entries.to_vec(),
-            Said::Names(_) | Said::Nothing => Vec::new(),
-        });
-        Ok(entries.collect())
+        let mut all = Read::default();
+        for said in join_all(named.iter().map(|named| self.read(named))).await {
+            match said {
+                Ok(Said::Entries(entries)) => all.entries.extend(entries.iter().cloned()),
+                Ok(Said::Names(_) | Said::Nothing) => {}
+                Err(failure) => all.unread = all.unread.or(Some(failure)),
+            }
+        }
+        Ok(all)
     }
 
-    async fn read(&self, named: &Named) -> Result<Said, FetchError> {
+    async fn read(&self, named: &Named) -> Result<Said, String> {
         if !named.is_possible() {
             return Ok(Said::Nothing);
         }
         let said = self.objects.get(named).await;
-        said.map_err(|detail| FetchError::Credentials {
-            detail: format!("{named} could not be read: {detail}"),
+        said.map_err(|failure| format!("{named} could not be read: {failure}"))
+    }
+}
+
+// === impl Read ===
+
+impl Read {
+    fn extend(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+        self.unread = self.unread.take().or(other.unread);
+    }
+
+    fn keychain(self) -> Arc<Keychain> {
+        let keychain = Keychain::new(self.entries);
+        Arc::new(match self.unread {
+            None => keychain,
+            Some(unread) => keychain.without(&unread),
         })
     }
 }
@@ -170,8 +196,8 @@ impl Credentials for ClusterCredentials {
             let (secrets, own) =
                 tokio::join!(self.pull_secrets(scope), self.own.entries(&registries));
             let mut all = secrets?;
-            all.extend(own);
-            Ok(Arc::new(Keychain::new(all)))
+            all.entries.extend(own);
+            Ok(all.keychain())
         })
     }
 
@@ -181,8 +207,8 @@ impl Credentials for ClusterCredentials {
         names: &'a [String],
     ) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>> {
         Box::pin(async move {
-            let all = self.entries(namespace, names).await?;
-            Ok(Arc::new(Keychain::new(all)))
+            let all = self.secrets_of(namespace, names).await?;
+            Ok(all.keychain())
         })
     }
 }

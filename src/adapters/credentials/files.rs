@@ -17,7 +17,7 @@ pub struct FileCredentials {
     own: Arc<OwnCredentials>,
     /// The namespace of Secrets that name none.
     namespace: String,
-    secrets: ArcSwap<Vec<Secret>>,
+    secrets: ArcSwap<Vec<Arc<Secret>>>,
 }
 
 impl FileCredentials {
@@ -31,7 +31,7 @@ impl FileCredentials {
     }
 
     /// Takes the Secrets that are in force from now on.
-    pub fn replace(&self, secrets: Vec<Secret>) {
+    pub fn replace(&self, secrets: Vec<Arc<Secret>>) {
         self.secrets.store(Arc::new(secrets));
     }
 
@@ -40,7 +40,7 @@ impl FileCredentials {
     fn pull_secrets(&self, namespace: &str, names: &[String]) -> Vec<KeychainEntry> {
         let secrets = self.secrets.load();
         let named = |name: &String| {
-            let is_it = |secret: &&Secret| {
+            let is_it = |secret: &&Arc<Secret>| {
                 let metadata = &secret.metadata;
                 metadata.name.as_ref() == Some(name)
                     && metadata.namespace.as_ref().unwrap_or(&self.namespace) == namespace
