@@ -13,9 +13,26 @@ e2e:
     tests/tools/install
     cargo test --features e2e --test e2e
 
-# Requests and time per admission
+# What the chart renders: lint it, compare with tests/data/chart, hold it to the OpenAPI of Kubernetes
+chart:
+    tests/tools/install helm kubeconform kubernetes-openapi
+    cargo test --test chart
+    cargo test --features e2e --test e2e -- chart
+
+# The same, and write the renderings and the definitions of resources anew
+chart-record:
+    tests/tools/install helm
+    cargo run -- crds > charts/vouchsafe/files/crds.yaml
+    VOUCHSAFE_RECORD=1 cargo test --features e2e --test e2e -- "chart: the rendering"
+    INSTA_UPDATE=always cargo test --test chart
+
+# The image, where there is a container engine
+image:
+    docker build -t vouchsafe .
+
+# Requests and time per admission, time per verification
 bench:
-    cargo bench --bench registry_requests
+    cargo bench --bench registry_requests --bench verification
 
 # Fuzz the decoders: SECONDS for each target (30), all targets or those that are named
 fuzz *ARGS:

@@ -8,9 +8,11 @@ mod crds;
 mod demo;
 mod lint;
 mod manifest;
+mod probe;
 mod progress;
 mod record;
 mod serve;
+mod shared_certificate;
 mod test;
 mod verify;
 mod verify_bundle;
@@ -53,6 +55,8 @@ enum Command {
     Test(test::TestArgs),
     /// See it work: an embedded registry, the real webhook, and what kubectl would show
     Demo(demo::DemoArgs),
+    /// Ask a webhook that runs, and say whether it answers as it must
+    Probe(probe::ProbeArgs),
     /// Print the custom resource definitions
     Crds,
     /// Print a script that completes commands and flags in a shell
@@ -96,6 +100,7 @@ impl Cli {
             Command::Lint(args) => lint::run(&args),
             Command::Test(args) => test::run(args).await,
             Command::Demo(args) => demo::run(args).await,
+            Command::Probe(args) => probe::run(args).await,
             Command::Crds => crds::run(),
             Command::Completion(args) => completion::run(&args),
         }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::shared_certificate::SharedCertificateArgs;
 use super::{Exit, colour_on_stderr, print};
 use crate::adapters::certs::CertificateFiles;
 use crate::adapters::remote_policies::MAX_STALE;
-use crate::app::cluster::ClusterSettings;
+use crate::app::cluster::{ClusterSettings, WriterSettings};
 use crate::app::webhook::{self, Certificate, WebhookSettings};
 use crate::config::JudgeArgs;
 use crate::limits::Limits;
@@ -41,6 +42,24 @@ pub(super) struct ServeArgs {
         env = "VOUCHSAFE_KUBECONFIG"
     )]
     kubeconfig: Option<PathBuf>,
+
+    /// The Lease of --namespace by which replicas agree on one that writes statuses
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "vouchsafe",
+        conflicts_with = "policies",
+        env = "VOUCHSAFE_LEASE"
+    )]
+    lease: String,
+
+    /// The name of this replica, which no other has: its Pod's. By default one is made up
+    #[arg(long, value_name = "NAME", env = "VOUCHSAFE_REPLICA")]
+    replica: Option<String>,
+
+    /// Make an Event for what is denied, in its namespace (docs/status.md)
+    #[arg(long, conflicts_with = "policies", env = "VOUCHSAFE_DENIAL_EVENTS")]
+    denial_events: bool,
 
     /// Where reviews are answered, over HTTPS; port 0 takes a free one
     #[arg(
@@ -78,7 +97,7 @@ pub(super) struct ServeArgs {
     )]
     tls_key: Option<PathBuf>,
 
-    /// Without --tls-cert a certificate is made; this is where its authority is written (the caBundle of the webhook)
+    /// Without --tls-cert and --tls-secret a certificate is made; this is where its authority is written (the caBundle of the webhook)
     #[arg(
         long,
         value_name = "FILE",
@@ -96,6 +115,9 @@ pub(super) struct ServeArgs {
         env = "VOUCHSAFE_TLS_NAME"
     )]
     tls_name: Vec<String>,
+
+    #[command(flatten)]
+    shared_certificate: SharedCertificateArgs,
 
     /// The oldest version of TLS that is spoken
     #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_TLS_MIN_VERSION")]
@@ -164,7 +186,7 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
-    let running = webhook::start(settings(args)).await?;
+    let running = webhook::start(settings(args)?).await?;
     print(&format!(
         "listening https://{}\nadmin http://{}\n",
         running.address, running.admin_address
@@ -180,23 +202,34 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn settings(args: ServeArgs) -> WebhookSettings {
+fn settings(args: ServeArgs) -> anyhow::Result<WebhookSettings> {
     let interval = Duration::from_secs(args.reload_interval);
-    let certificate = match (args.tls_cert, args.tls_key) {
-        (Some(certificate), Some(key)) => Certificate::Files {
+    let shared = args.shared_certificate.settings(&args.tls_name)?;
+    let certificate = match (args.tls_cert, args.tls_key, shared) {
+        (Some(certificate), Some(key), _) => Certificate::Files {
             files: CertificateFiles { certificate, key },
             interval,
         },
+        (_, _, Some(shared)) => Certificate::Shared(shared),
         _ => Certificate::Generated {
             names: args.tls_name,
             authority_out: args.ca_out,
         },
     };
-    let cluster = args.judge.policies.is_empty().then(|| ClusterSettings {
-        kubeconfig: args.kubeconfig,
-        ..ClusterSettings::default()
+    let cluster = args.judge.policies.is_empty().then(|| {
+        let defaults = WriterSettings::default();
+        ClusterSettings {
+            kubeconfig: args.kubeconfig,
+            writers: WriterSettings {
+                lease: args.lease,
+                replica: args.replica.unwrap_or(defaults.replica),
+                denial_events: args.denial_events,
+                pauses: defaults.pauses,
+            },
+            ..ClusterSettings::default()
+        }
     });
-    WebhookSettings {
+    Ok(WebhookSettings {
         judge: args.judge,
         cluster,
         listen: args.listen,
@@ -211,5 +244,5 @@ fn settings(args: ServeArgs) -> WebhookSettings {
         stop_delay: Duration::from_secs(args.stop_delay),
         footer: args.denial_footer,
         limits: Limits::default(),
-    }
+    })
 }

@@ -370,7 +370,7 @@ isCompliant[answer] {{
         self.folder.path().join(name)
     }
 
-    fn release_key(&self) -> String {
+    pub(crate) fn release_key(&self) -> String {
         std::fs::read_to_string(self.path("release.pub")).unwrap()
     }
 

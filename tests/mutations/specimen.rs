@@ -1,5 +1,10 @@
 //! A piece of good evidence, taken apart into the documents that it is made of, and the question that it answers.
 
+#![allow(
+    dead_code,
+    reason = "a bench asks no more than whether something is good, the tests ask what it proves"
+)]
+
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -29,6 +34,8 @@ const NOW: &str = "2026-11-01T00:00:00Z";
 pub(crate) enum Asked {
     Log,
     Stamps,
+    /// Nobody: it is signed by a key.
+    Nobody,
 }
 
 /// Whether it is a signature that is wanted, or an attestation.
@@ -67,7 +74,7 @@ impl Specimen {
         match (asked, &act.by) {
             (Asked::Stamps, _) => authority["rfc3161timestamp"] = json!({"trustRootRef": "r"}),
             (Asked::Log, By::Key(_)) => authority["ctlog"] = json!({"trustRootRef": "r"}),
-            (Asked::Log, By::Identity(..)) => {}
+            (Asked::Log, By::Identity(..)) | (Asked::Nobody, _) => {}
         }
         Self {
             name: format!("{form:?} {:?} {asked:?}", act.logged),
@@ -78,6 +85,19 @@ impl Specimen {
             image: subject.digest.parse().unwrap(),
             requirement: requirement(&authority, sigstore.trusted_root().json().as_bytes())
                 .unwrap(),
+        }
+    }
+
+    /// Whether it proves anything.
+    pub(crate) fn is_good(&self) -> bool {
+        let candidate = self.candidate(&self.documents);
+        let (limits, now) = (Limits::default().evidence, time(NOW));
+        let (image, asked) = (&self.image, &self.requirement);
+        match self.wanted {
+            Wanted::Signature => verify::signature(&candidate, image, asked, &limits, now).is_ok(),
+            Wanted::Attestation => {
+                verify::attestation(&candidate, image, asked, &limits, now).is_ok()
+            }
         }
     }
 

@@ -3,8 +3,10 @@
 //! Every label is a word of a closed set of ours. Names of images, policies and namespaces, messages and paths are chosen by
 //! others, and each new one would be a new series for ever (T-42, CVE-2026-49835).
 
+mod certificates;
 mod labels;
 mod watches;
+mod writes;
 
 use std::time::Duration;
 
@@ -22,11 +24,13 @@ use crate::adapters::remote_policies::RemoteCounts;
 use crate::verdict::{Judgement, Reason};
 use crate::workload::Operation;
 
+use certificates::Certificates;
 use labels::{
     AdmissionLabels, CallLabels, ImageLabels, LoadLabels, MutationLabels, PinLabels, PolicyLabels,
     ReferenceLabels, RegistryLabels, Word,
 };
 use watches::Watches;
+use writes::Writes;
 
 /// Upper ends of the histogram of admissions, in seconds: from what memory answers to the longest timeout of a webhook.
 const SECONDS: [f64; 13] = [
@@ -52,9 +56,9 @@ pub struct Metrics {
     policy_reviews: Family<LoadLabels, Counter>,
     references: Family<ReferenceLabels, Gauge>,
     trust_not_after: Gauge,
-    certificate_not_after: Gauge,
-    certificate_loads: Family<LoadLabels, Counter>,
+    certificates: Certificates,
     watches: Watches,
+    writes: Writes,
 }
 
 // === impl Metrics ===
@@ -79,9 +83,9 @@ impl Metrics {
             policy_reviews: Family::default(),
             references: Family::default(),
             trust_not_after: Gauge::default(),
-            certificate_not_after: Gauge::default(),
-            certificate_loads: Family::default(),
+            certificates: Certificates::default(),
             watches: Watches::default(),
+            writes: Writes::default(),
         };
         metrics.register();
         metrics
@@ -164,18 +168,9 @@ impl Metrics {
             Unit::Seconds,
             self.trust_not_after.clone(),
         );
-        registry.register_with_unit(
-            "cert_not_after",
-            "When the serving certificate expires, since 1970",
-            Unit::Seconds,
-            self.certificate_not_after.clone(),
-        );
-        registry.register(
-            "cert_loads",
-            "Serving certificates that were renewed or refused",
-            self.certificate_loads.clone(),
-        );
+        self.certificates.register(registry);
         self.watches.register(registry);
+        self.writes.register(registry);
     }
 
     /// A review was answered. `operation` is `None` where the review was not read.
@@ -321,19 +316,6 @@ impl Metrics {
             .set(expires.map_or(0, Timestamp::as_second));
     }
 
-    /// When the certificate that is served expires.
-    pub fn certificate_not_after(&self, not_after: Timestamp) {
-        self.certificate_not_after.set(not_after.as_second());
-    }
-
-    /// A new certificate is served, or was refused and the old one is kept.
-    pub fn certificate_loaded(&self, served: bool) {
-        let outcome = Word(if served { "served" } else { "refused" });
-        self.certificate_loads
-            .get_or_create(&LoadLabels { outcome })
-            .inc();
-    }
-
     /// All metrics as `OpenMetrics` text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -352,6 +334,7 @@ impl Default for Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::cluster::Watched;
 
     #[test]
     fn writes_the_names_and_labels_that_dashboards_use() {
@@ -396,6 +379,14 @@ mod tests {
         metrics.trust_expires(Some(Timestamp::from_second(3_000_000_000).unwrap()));
         metrics.certificate_not_after(Timestamp::from_second(4_000_000_000).unwrap());
         metrics.certificate_loaded(false);
+        metrics.certificate_step("switched");
+        metrics.authority_published(true);
+        metrics.watch_failed(Watched::Secrets);
+        metrics.watch_heard(
+            Watched::TrustRoots,
+            Timestamp::from_second(5_000_000_000).unwrap(),
+        );
+        metrics.controls("invalid");
         let text = metrics.encode();
         for line in [
             r#"vouchsafe_admission_requests_total{operation="create",verdict="deny",reason="unsigned"} 1"#,
@@ -420,6 +411,10 @@ mod tests {
             "vouchsafe_trust_not_after_seconds 3000000000",
             "vouchsafe_cert_not_after_seconds 4000000000",
             r#"vouchsafe_cert_loads_total{outcome="refused"} 1"#,
+            r#"vouchsafe_watch_failures_total{resource="secrets"} 1"#,
+            r#"vouchsafe_watch_last_heard_seconds{resource="trustroots"} 5000000000"#,
+            r#"vouchsafe_controller_config{state="invalid"} 1"#,
+            r#"vouchsafe_controller_config{state="read"} 0"#,
         ] {
             assert!(
                 text.lines().any(|found| found == line),
