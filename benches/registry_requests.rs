@@ -218,6 +218,7 @@ impl Stage {
                 tags: Tags::default(),
                 kinds: None,
                 registries: None,
+                cloud_credentials: Vec::new(),
                 trust: TrustArgs::default(),
             },
             cluster: None,

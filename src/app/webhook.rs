@@ -19,7 +19,7 @@ use super::observers::{Requests, Reviews};
 use super::policies::PolicyReviewer;
 use super::sources::References;
 use crate::adapters::certs::{ClientAuthorities, ServingCertificate};
-use crate::adapters::cluster::Cluster;
+use crate::adapters::cluster::{Cluster, ClusterCredentials};
 use crate::adapters::files;
 use crate::adapters::metrics::{Metrics, Reloaded};
 use crate::adapters::oci::{RegistriesError, RegistryHosts, watch_registries};
@@ -100,9 +100,15 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     metrics.enforcing(settings.enforcement == Enforcement::Enforce);
     let readiness = Readiness::new();
     let observer = Arc::new(Requests(Arc::clone(&metrics)));
-    let engine = Engine::new(&settings.judge, &settings.limits, observer)?;
-    let engine = engine.keeping(settings.max_stale);
     let cluster = connect(&settings).await?;
+    let (judge, limits) = (&settings.judge, &settings.limits);
+    let engine = match &cluster {
+        None => Engine::new(judge, limits, observer),
+        Some((cluster, _)) => Engine::in_cluster(judge, limits, observer, |own| {
+            Arc::new(ClusterCredentials::new(cluster.client(), own, limits))
+        }),
+    };
+    let engine = engine?.keeping(settings.max_stale);
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
     let (engine, broken, denials) = if let Some((cluster, cluster_settings)) = &cluster {
         let engine = Arc::new(engine.awaiting_policies());
@@ -236,6 +242,12 @@ fn keep_fresh(
     tasks.spawn(async move {
         refresh_stop.run_until_cancelled(refreshing).await;
         "the refresh of what policies refer to"
+    });
+    let (keeping, keep_stop) = (Arc::clone(engine), stop.clone());
+    tasks.spawn(async move {
+        let keeping = keeping.keep_credentials_fresh();
+        keep_stop.run_until_cancelled(keeping).await;
+        "the refresh of credentials"
     });
     let (trusting, trust_stop) = (Arc::clone(engine), stop.clone());
     let (interval, metrics) = (settings.policies_interval, Arc::clone(metrics));
@@ -395,6 +407,7 @@ fn count_references(metrics: &Metrics, engine: &Engine) {
     } = engine.references();
     metrics.references("key", keys);
     metrics.references("trust-root", roots);
+    metrics.references("registry-token", engine.cloud_tokens());
     metrics.trust_expires(expires);
 }
 

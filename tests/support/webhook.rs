@@ -190,6 +190,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             tags: Tags::default(),
             kinds: None,
             registries: None,
+            cloud_credentials: Vec::new(),
             trust: TrustArgs::default(),
         },
         cluster: None,

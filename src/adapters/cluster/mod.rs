@@ -7,6 +7,7 @@ mod installation;
 pub mod leader;
 mod objects;
 pub mod predecessor;
+mod pull_secrets;
 pub mod serving;
 pub mod status;
 mod store;
@@ -20,6 +21,7 @@ use kube::{Client, Config};
 
 pub use installation::{Installation, Unread};
 pub use objects::{ObjectWatch, watch_objects};
+pub use pull_secrets::ClusterCredentials;
 pub use watch::{Pace, WatchObserver, Watched};
 
 /// How long a connection may take to be made.

@@ -178,7 +178,7 @@ impl Metrics {
         );
         registry.register(
             "references",
-            "Keys and trust roots that are fetched for policies, by how the last fetch went",
+            "Keys and trust roots that are fetched for policies, and tokens for registries of clouds, by how the last fetch went",
             self.references.clone(),
         );
         registry.register_with_unit(
@@ -335,7 +335,7 @@ impl Metrics {
             .inc();
     }
 
-    /// How many values of this kind are fetched for policies, and how that goes. `kind` is a word of ours.
+    /// How many values of this kind are fetched, and how that goes. `kind` is a word of ours.
     pub fn references(&self, kind: &'static str, count: Count) {
         let set = |state, count: usize| {
             let labels = ReferenceLabels {

@@ -191,7 +191,7 @@ impl Asking {
                 Outcome::Absent { .. } if candidate.is_good() => return Ok(None),
                 Outcome::Absent { known: true } => absent = true,
                 Outcome::Absent { known: false } if !is_anonymous => {}
-                Outcome::Absent { known: false } if denials.is_empty() => return Ok(None),
+                Outcome::Absent { known: false } if denials.is_empty() => return absence(ask),
                 Outcome::Absent { known: false } => {
                     denials.push(format!("{}: status 404", candidate.source()));
                 }
@@ -201,9 +201,10 @@ impl Asking {
             }
         }
         if absent {
-            return Ok(None);
+            return absence(ask);
         }
         self.authorizer.unlearn(repository).await;
+        absence(ask)?;
         Err(auth(ask, denials.join("; ")))
     }
 
@@ -444,6 +445,17 @@ fn with_code(status: u16, code: Option<&'static str>) -> String {
         || format!("status {status}"),
         |code| format!("status {status} {code}"),
     )
+}
+
+/// That there is nothing, unless credentials are missing with which there could be something.
+fn absence(ask: &Ask<'_>) -> Result<Option<Fetched>, FetchError> {
+    match ask.access.keychain.unread() {
+        None => Ok(None),
+        Some(detail) => Err(FetchError::Credentials {
+            registry: ask.repository.registry().to_owned(),
+            detail: detail.to_owned(),
+        }),
+    }
 }
 
 fn auth(ask: &Ask<'_>, detail: String) -> FetchError {
