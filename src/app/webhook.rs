@@ -159,21 +159,14 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
             "the watch on the settings of registries"
         });
     }
-    let exposition = Arc::clone(&metrics);
-    let admin_router = admin::router(readiness.clone(), Arc::new(move || exposition.encode()));
+    tasks.spawn(serve_admin(
+        bound_admin,
+        readiness.clone(),
+        Arc::clone(&metrics),
+        settings.stop_delay,
+        stop.clone(),
+    ));
     let connections = settings.limits.in_flight.connections;
-    let admin_settings = ServeSettings {
-        connections: 64,
-        stop_delay: settings.stop_delay,
-        drain: Duration::from_secs(1),
-    };
-    let admin_stop = stop.clone();
-    tasks.spawn(async move {
-        bound_admin
-            .serve(admin_router, admin_settings, admin_stop)
-            .await;
-        "the admin listener"
-    });
     let validate_policy = Arc::new(PolicyReviewer::new(
         Arc::clone(&engine),
         Arc::clone(&metrics),
@@ -217,6 +210,24 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         tasks,
         stop,
     })
+}
+
+/// Tells health and metrics until `stop`.
+async fn serve_admin(
+    bound: Bound,
+    readiness: Readiness,
+    metrics: Arc<Metrics>,
+    stop_delay: Duration,
+    stop: CancellationToken,
+) -> &'static str {
+    let router = admin::router(readiness, Arc::new(move || metrics.encode()));
+    let settings = ServeSettings {
+        connections: 64,
+        stop_delay,
+        drain: Duration::from_secs(1),
+    };
+    bound.serve(router, settings, stop).await;
+    "the admin listener"
 }
 
 /// The cluster, where there is one. Nothing is asked of it yet.
