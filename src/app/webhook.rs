@@ -131,7 +131,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         metrics: &metrics,
         readiness: &readiness,
         stop: &stop,
-        tasks: &mut tasks,
+        spawned: &mut tasks,
     };
     let cluster = cluster.as_ref().map(|(cluster, _)| cluster);
     let serving = of_certificate.spawn(&settings.certificate, cluster).await?;
