@@ -98,7 +98,7 @@ enum Failure {
     Silent(Duration),
     #[error("an answer that cannot be read: {0}")]
     Unreadable(serde_json::Error),
-    #[error("an object without a name or a version")]
+    #[error("an object without a name, or something without a version")]
     Nameless,
     #[error("the list has more than {PAGES} pages")]
     Endless,
@@ -243,6 +243,7 @@ impl<V: Clone> Watch<'_, V> {
             }
             match page.metadata.mark.filter(|mark| !mark.is_empty()) {
                 Some(mark) => params.continue_token = Some(mark),
+                None if page.metadata.version.is_empty() => return Err(Failure::Nameless),
                 None => return Ok((page.metadata.version, objects)),
             }
         }
@@ -292,7 +293,12 @@ impl<V: Clone> Watch<'_, V> {
                     self.store.remove(&raw);
                 }
                 WatchEvent::Bookmark(bookmark) => {
-                    version.clone_from(&bookmark.metadata.resource_version);
+                    let moved = bookmark.metadata.resource_version;
+                    // From no version a watch would begin anew, and tell nothing of what is gone.
+                    if moved.is_empty() {
+                        return Err(Failure::Nameless);
+                    }
+                    *version = moved;
                 }
                 WatchEvent::Error(status) => return Err(Failure::Told(status)),
             }
