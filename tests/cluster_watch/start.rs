@@ -105,6 +105,8 @@ async fn reads_config_maps_and_secrets_of_its_own_namespace_alone_and_no_release
             "/apis/policy.sigstore.dev/",
             "/api/v1/namespaces/cosign-system/",
             "/apis/coordination.k8s.io/v1/namespaces/cosign-system/leases",
+            // Whose pull secrets are those of the workload: read by its name.
+            "/api/v1/namespaces/shop/serviceaccounts/default",
         ];
         // Events about resources without a namespace are written there.
         let written = "/apis/events.k8s.io/v1/namespaces/default/events";
