@@ -176,21 +176,14 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         Arc::new(Reviews(metrics)),
         &settings.limits,
     );
-    let serve_settings = ServeSettings {
+    tasks.spawn(serve_reviews(
+        bound,
+        router,
         connections,
-        stop_delay: settings.stop_delay,
-        drain: DRAIN,
-    };
-    let serve_stop = stop.clone();
-    tasks.spawn(async move {
-        let withdrawn = serve_stop.clone();
-        let stopping = async {
-            withdrawn.cancelled().await;
-            readiness.stop();
-        };
-        tokio::join!(bound.serve(router, serve_settings, serve_stop), stopping);
-        "the webhook listener"
-    });
+        settings.stop_delay,
+        readiness,
+        stop.clone(),
+    ));
     Ok(Running {
         address,
         admin_address,
@@ -223,6 +216,29 @@ async fn from_files(
         "the watch on policies"
     });
     Ok(broken)
+}
+
+/// Answers reviews until `stop` and what was in flight then; from `stop` on the process says that it is not ready.
+async fn serve_reviews(
+    bound: Bound,
+    router: axum::Router,
+    connections: usize,
+    stop_delay: Duration,
+    readiness: Readiness,
+    stop: CancellationToken,
+) -> &'static str {
+    let settings = ServeSettings {
+        connections,
+        stop_delay,
+        drain: DRAIN,
+    };
+    let withdrawn = stop.clone();
+    let stopping = async {
+        withdrawn.cancelled().await;
+        readiness.stop();
+    };
+    tokio::join!(bound.serve(router, settings, stop), stopping);
+    "the webhook listener"
 }
 
 /// Tells health and metrics until `stop`.
