@@ -20,9 +20,7 @@ const NOT_IN_A_CLUSTER: [&str; 5] = [
 ];
 
 /// Flags that the chart sets and `serve` is about to learn. Empty once it knows them.
-const COMING: [&str; 4] = [
-    "--client-ca",
-    "--enforcement",
+const COMING: [&str; 2] = [
     "--tls-secret",
     "--webhook-configuration",
 ];
