@@ -38,7 +38,10 @@ impl Network {
     pub(crate) fn pod(&self) -> PodNetwork {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let [high, low] = number.to_be_bytes();
-        assert!(high < 200, "{number} Pods are more than there are addresses");
+        assert!(
+            high < 200,
+            "{number} Pods are more than there are addresses"
+        );
         // None ends in 0 or 255, and none is the bridge's.
         let address = Ipv4Addr::new(10, 99, 1 + high, low);
         let name = format!("pod-{number}");
@@ -72,7 +75,9 @@ impl PodNetwork {
 impl Drop for PodNetwork {
     fn drop(&mut self) {
         // The pair of devices goes with it.
-        let _gone = Command::new("ip").args(["netns", "del", &self.name]).output();
+        let _gone = Command::new("ip")
+            .args(["netns", "del", &self.name])
+            .output();
     }
 }
 

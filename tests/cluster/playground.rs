@@ -25,7 +25,10 @@ pub(crate) fn open(outside: u32) -> ExitCode {
     let images = cluster.images();
 
     for (what, image) in [("signed", &images.signed), ("unsigned", &images.unsigned)] {
-        println!("\n--- {what}\n$ kubectl run try --image={} --dry-run=server", image.by_tag);
+        println!(
+            "\n--- {what}\n$ kubectl run try --image={} --dry-run=server",
+            image.by_tag
+        );
         show(&cluster.try_to_run("default", &image.by_tag));
     }
     let enter = wrapper(cluster, outside);

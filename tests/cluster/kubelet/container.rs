@@ -188,7 +188,9 @@ impl Container<'_> {
             sleep(Duration::from_secs(pre_stop.as_u64().unwrap_or(0))).await;
             if let Some(id) = child.id() {
                 // It may have ended by itself.
-                let kill = tokio::process::Command::new("kill").args(["-TERM", &id.to_string()]).status();
+                let kill = tokio::process::Command::new("kill")
+                    .args(["-TERM", &id.to_string()])
+                    .status();
                 let _ended = kill.await;
             }
             child.wait().await

@@ -75,7 +75,12 @@ type Newest = Option<Arc<Value>>;
 
 impl Kubelet {
     /// Starts it: nodes, and Pods from now on.
-    pub(crate) async fn start(api: Api, folder: PathBuf, program: PathBuf, network: Network) -> Self {
+    pub(crate) async fn start(
+        api: Api,
+        folder: PathBuf,
+        program: PathBuf,
+        network: Network,
+    ) -> Self {
         for (index, name) in NODES.iter().enumerate() {
             let zone = format!("zone-{index}");
             api.post("/api/v1/nodes", &node(name, &zone)).await.unwrap();

@@ -96,11 +96,7 @@ async fn await_grace(mut newest: watch::Receiver<Newest>, tell: watch::Sender<Op
 // === impl Life ===
 
 impl Life {
-    async fn begin(
-        node: Arc<Node>,
-        pod: &Value,
-        stop: watch::Receiver<Option<Duration>>,
-    ) -> Self {
+    async fn begin(node: Arc<Node>, pod: &Value, stop: watch::Receiver<Option<Duration>>) -> Self {
         let (namespace, name) = name_of(pod);
         let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
         let mut pod = node.api.get(&path).await.unwrap_or_else(|_| pod.clone());
@@ -138,7 +134,9 @@ impl Life {
         let first_board = Board::of(before);
         for (index, specification) in before.iter().enumerate() {
             loop {
-                let Some(container) = self.container(index, specification, &first_board, volumes).await
+                let Some(container) = self
+                    .container(index, specification, &first_board, volumes)
+                    .await
                 else {
                     return Vec::new();
                 };
@@ -241,7 +239,8 @@ impl Life {
 
     fn status(&self, phase: &str, board: &Board, (ready, since): &(bool, String)) -> Value {
         let address = self.network.address().to_string();
-        let yes = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": self.began});
+        let yes =
+            |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": self.began});
         let ready = |kind: &str| {
             let status = if *ready { "True" } else { "False" };
             json!({"type": kind, "status": status, "lastTransitionTime": since})
@@ -269,7 +268,11 @@ impl Life {
                 took: end.after_signal?,
             })
         };
-        self.node.ended.lock().unwrap().extend(ends.iter().filter_map(told));
+        self.node
+            .ended
+            .lock()
+            .unwrap()
+            .extend(ends.iter().filter_map(told));
         if self.stop.borrow().is_some() {
             self.node.remove(&self.pod).await;
             return false;

@@ -22,7 +22,10 @@ pub(super) struct Probe {
 }
 
 enum What {
-    Http { url: String, client: reqwest::Client },
+    Http {
+        url: String,
+        client: reqwest::Client,
+    },
     Tcp(SocketAddr),
 }
 
@@ -32,9 +35,8 @@ impl Probe {
     /// The probe in that field of the container, if it has one.
     pub(super) fn of(container: &Value, field: &str, address: Ipv4Addr) -> Option<Self> {
         let probe = &container[field];
-        let seconds = |name: &str, default: u64| {
-            Duration::from_secs(probe[name].as_u64().unwrap_or(default))
-        };
+        let seconds =
+            |name: &str, default: u64| Duration::from_secs(probe[name].as_u64().unwrap_or(default));
         let what = if let Some(get) = probe["httpGet"].as_object() {
             let port = port(container, &probe["httpGet"]["port"]);
             let scheme = get.get("scheme").map_or("HTTP", text).to_lowercase();

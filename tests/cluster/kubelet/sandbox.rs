@@ -136,7 +136,11 @@ fn mounts(container: &Value, volumes: &Volumes) -> Vec<String> {
             // As the kubelet does it: that file as it is now, for good.
             Some(path) => folder.join(path).canonicalize().unwrap(),
         };
-        let access = if mount["readOnly"] == true { "ro" } else { "rw" };
+        let access = if mount["readOnly"] == true {
+            "ro"
+        } else {
+            "rw"
+        };
         mounts.push(source.display().to_string());
         mounts.push(text(&mount["mountPath"]).to_owned());
         mounts.push(access.to_owned());

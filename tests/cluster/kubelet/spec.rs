@@ -32,7 +32,10 @@ pub(super) async fn environment(
             if !source[field].is_object() {
                 continue;
             }
-            for (key, bytes) in data(api, pod, kind, &source[field]).await?.unwrap_or_default() {
+            for (key, bytes) in data(api, pod, kind, &source[field])
+                .await?
+                .unwrap_or_default()
+            {
                 let value = String::from_utf8_lossy(&bytes).into_owned();
                 known.insert(format!("{prefix}{key}"), value);
             }
@@ -96,7 +99,10 @@ pub(super) async fn data(
 ) -> Result<Option<BTreeMap<String, Vec<u8>>>, String> {
     let namespace = name_of(pod).0;
     let named = [&reference["name"], &reference["secretName"]];
-    let name = named.iter().find_map(|name| name.as_str()).unwrap_or_default();
+    let name = named
+        .iter()
+        .find_map(|name| name.as_str())
+        .unwrap_or_default();
     let path = format!("/api/v1/namespaces/{namespace}/{kind}/{name}");
     let object = match api.get(&path).await {
         Ok(object) => object,
@@ -132,7 +138,10 @@ async fn looked_up(
         let quantity = container.pointer(&path).map_or("", text);
         return Ok(Some(bytes_of(quantity).to_string()));
     }
-    for (field, kind) in [("configMapKeyRef", "configmaps"), ("secretKeyRef", "secrets")] {
+    for (field, kind) in [
+        ("configMapKeyRef", "configmaps"),
+        ("secretKeyRef", "secrets"),
+    ] {
         let reference = &from[field];
         if !reference.is_object() {
             continue;
@@ -167,7 +176,9 @@ fn expand(text: &str, known: &BTreeMap<String, String>) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
-        let reference = after.strip_prefix('(').and_then(|inner| inner.split_once(')'));
+        let reference = after
+            .strip_prefix('(')
+            .and_then(|inner| inner.split_once(')'));
         rest = if let Some(after) = after.strip_prefix('$') {
             out.push('$');
             after

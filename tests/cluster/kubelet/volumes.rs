@@ -81,7 +81,9 @@ impl Volume {
         if self.files.as_ref() != Some(&files) {
             let mode = self.mode();
             let group = pod.pointer("/spec/securityContext/fsGroup");
-            let group = group.and_then(Value::as_u64).map(|group| u32::try_from(group).unwrap());
+            let group = group
+                .and_then(Value::as_u64)
+                .map(|group| u32::try_from(group).unwrap());
             self.turns += 1;
             turn(&self.folder, &files, self.turns, mode, group);
             self.files = Some(files);
@@ -91,7 +93,9 @@ impl Volume {
 
     fn mode(&self) -> u32 {
         let sources = ["secret", "configMap", "projected", "downwardAPI"];
-        let mode = sources.iter().find_map(|source| self.specification[source]["defaultMode"].as_u64());
+        let mode = sources
+            .iter()
+            .find_map(|source| self.specification[source]["defaultMode"].as_u64());
         mode.map_or(0o644, |mode| u32::try_from(mode).unwrap())
     }
 
@@ -146,7 +150,9 @@ fn chosen(reference: &Value, mut data: Files) -> Result<Files, String> {
 /// A token of the Pod's service account, bound to the Pod.
 async fn token_for(api: &Api, pod: &Value, wanted: &Value) -> Result<String, String> {
     let (namespace, name) = name_of(pod);
-    let account = pod["spec"]["serviceAccountName"].as_str().unwrap_or("default");
+    let account = pod["spec"]["serviceAccountName"]
+        .as_str()
+        .unwrap_or("default");
     let audiences: Vec<&str> = wanted["audience"].as_str().into_iter().collect();
     let request = json!({
         "apiVersion": "authentication.k8s.io/v1",

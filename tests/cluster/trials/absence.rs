@@ -9,7 +9,10 @@ use crate::cluster::{self, Cluster, RELEASE};
 use crate::kubelet::OURS;
 
 pub(super) fn trials() -> Vec<Trial> {
-    vec![trial("absence: at 0 replicas nothing new runs, and nothing else stands still", nobody_is_there)]
+    vec![trial(
+        "absence: at 0 replicas nothing new runs, and nothing else stands still",
+        nobody_is_there,
+    )]
 }
 
 fn nobody_is_there() {
@@ -29,12 +32,22 @@ fn nobody_is_there() {
     cluster.ok(&["-n", namespace, "label", pod, "team=shop"]);
     cluster.ok(&["-n", namespace, "annotate", "deployment/app", "note=hello"]);
     cluster.ok(&["-n", namespace, "scale", "deployment/app", "--replicas=1"]);
-    cluster.ok(&["-n", namespace, "patch", "deployment/app", "-p", r#"{"spec":{"replicas":1}}"#]);
+    cluster.ok(&[
+        "-n",
+        namespace,
+        "patch",
+        "deployment/app",
+        "-p",
+        r#"{"spec":{"replicas":1}}"#,
+    ]);
     cluster.ok(&["-n", namespace, "delete", pod, "--wait=false"]);
     let none = r#"{"metadata":{"finalizers":null}}"#;
     cluster.ok(&["-n", namespace, "patch", pod, "-p", none]);
     cluster.until("the Pod is gone", || {
-        !cluster.kubectl(&["-n", namespace, "get", pod]).status.success()
+        !cluster
+            .kubectl(&["-n", namespace, "get", pod])
+            .status
+            .success()
     });
     cluster.ok(&["-n", namespace, "delete", "deployment/app", "--wait=false"]);
     cluster.ok(&["-n", namespace, "patch", "deployment/app", "-p", none]);
@@ -59,7 +72,12 @@ fn nobody_is_there() {
     });
     cluster.must(cluster.apply(&broken));
     scale_us(cluster, 2);
-    cluster.ok(&["wait", "cip/unseen", "--for=condition=Ready=false", "--timeout=30s"]);
+    cluster.ok(&[
+        "wait",
+        "cip/unseen",
+        "--for=condition=Ready=false",
+        "--timeout=30s",
+    ]);
     let table = cluster.ok(&["get", "cip", "unseen"]);
     assert!(table.contains("False"), "{table}");
     let said = cluster.try_to_run(namespace, &images.unsigned.by_digest);

@@ -20,8 +20,14 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("changes: a rolling restart fails no call", restarts),
         trial("changes: helm upgrade and rollback fail no call", upgrades),
-        trial("changes: certificates that rotate every few seconds fail no call", rotates),
-        trial("changes: a replica that is killed is passed over", loses_a_replica),
+        trial(
+            "changes: certificates that rotate every few seconds fail no call",
+            rotates,
+        ),
+        trial(
+            "changes: a replica that is killed is passed over",
+            loses_a_replica,
+        ),
     ]
 }
 
@@ -55,7 +61,11 @@ fn upgrades() {
     rolled_out(cluster);
     let said = cluster.try_to_run("default", &cluster.images().unsigned.by_digest);
     assert!(!said.stderr.contains("#platform"), "{}", said.stderr);
-    assert_eq!(self::bundles(cluster), bundles, "Helm leaves caBundle alone");
+    assert_eq!(
+        self::bundles(cluster),
+        bundles,
+        "Helm leaves caBundle alone"
+    );
     load.end(cluster, PART);
 }
 
@@ -98,7 +108,10 @@ pub(super) fn bundles(cluster: &Cluster) -> Vec<Value> {
 
 fn rotates() {
     let cluster = cluster::installed();
-    let short = ["--set", "extraArgs={--tls-lifetime=30,--tls-ca-lifetime=60}"];
+    let short = [
+        "--set",
+        "extraArgs={--tls-lifetime=30,--tls-ca-lifetime=60}",
+    ];
     cluster.must(cluster.helm_chart("upgrade", &short));
     let load = loaded(cluster, "rotates");
     let mut seen: Vec<Vec<Value>> = Vec::new();
@@ -111,6 +124,10 @@ fn rotates() {
         std::thread::sleep(Duration::from_secs(1));
     }
     load.end(cluster, PART);
-    assert!(seen.len() > 3, "the authority was exchanged {} times", seen.len());
+    assert!(
+        seen.len() > 3,
+        "the authority was exchanged {} times",
+        seen.len()
+    );
     cluster.must(cluster.helm_chart("upgrade", &["--set", "extraArgs=null"]));
 }

@@ -8,12 +8,30 @@ use crate::kubelet::OURS;
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
-        trial("install: two replicas are ready and published", is_published),
-        trial("install: kubectl prints who denied what and why", prints_denials),
-        trial("install: signatures by key and bundles are admitted", admits_evidence),
-        trial("install: a pod runs at the digest that was judged", pins_tags),
-        trial("install: other namespaces are not covered", leaves_others_alone),
-        trial("install: the service account may not list secrets", has_few_rights),
+        trial(
+            "install: two replicas are ready and published",
+            is_published,
+        ),
+        trial(
+            "install: kubectl prints who denied what and why",
+            prints_denials,
+        ),
+        trial(
+            "install: signatures by key and bundles are admitted",
+            admits_evidence,
+        ),
+        trial(
+            "install: a pod runs at the digest that was judged",
+            pins_tags,
+        ),
+        trial(
+            "install: other namespaces are not covered",
+            leaves_others_alone,
+        ),
+        trial(
+            "install: the service account may not list secrets",
+            has_few_rights,
+        ),
         trial("install: helm test passes", passes_helm_test),
     ]
 }
@@ -22,7 +40,10 @@ fn is_published() {
     let cluster = cluster::installed();
     let deployment = cluster.get(&["-n", OURS, "deployment", RELEASE]);
     assert_eq!(deployment["status"]["readyReplicas"], 2, "{deployment:#}");
-    for kind in ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"] {
+    for kind in [
+        "validatingwebhookconfiguration",
+        "mutatingwebhookconfiguration",
+    ] {
         let configuration = cluster.get(&[kind, RELEASE]);
         let webhooks = configuration["webhooks"].as_array().unwrap();
         assert_eq!(webhooks.len(), 1, "{configuration:#}");
@@ -89,7 +110,12 @@ fn has_few_rights() {
     let may = |arguments: &[&str]| {
         let asked = [&["auth", "can-i"], arguments, &[account.as_str()]].concat();
         let said = cluster.kubectl(&asked);
-        assert_eq!(said.status.success(), said.stdout == "yes\n", "{}", said.stderr);
+        assert_eq!(
+            said.status.success(),
+            said.stdout == "yes\n",
+            "{}",
+            said.stderr
+        );
         said.status.success()
     };
     for never in [
@@ -100,7 +126,10 @@ fn has_few_rights() {
         &["delete", "clusterimagepolicies"],
         &["update", "configmaps", "-n", OURS],
         &["update", "validatingwebhookconfigurations/other"],
-        &["delete", &format!("validatingwebhookconfigurations/{RELEASE}")],
+        &[
+            "delete",
+            &format!("validatingwebhookconfigurations/{RELEASE}"),
+        ],
         &["update", "secrets/other", "-n", OURS],
         &["escalate", "clusterroles"],
     ] {

@@ -20,10 +20,22 @@ const IN_FORCE: Duration = Duration::from_secs(30);
 pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("policies: a bad one is refused with why", refuses_bad_ones),
-        trial("policies: kubectl explain says what they are made of", explains),
-        trial("policies: kubectl get cip says whether they are ready", tells_readiness),
-        trial("policies: the Secret of a key may come later, change and go", follows_secrets),
-        trial("policies: config-policy-controller counts as soon as it is written", follows_settings),
+        trial(
+            "policies: kubectl explain says what they are made of",
+            explains,
+        ),
+        trial(
+            "policies: kubectl get cip says whether they are ready",
+            tells_readiness,
+        ),
+        trial(
+            "policies: the Secret of a key may come later, change and go",
+            follows_secrets,
+        ),
+        trial(
+            "policies: config-policy-controller counts as soon as it is written",
+            follows_settings,
+        ),
         trial("policies: a thousand of them", many),
     ]
 }
@@ -31,12 +43,20 @@ pub(super) fn trials() -> Vec<Trial> {
 fn refuses_bad_ones() {
     let cluster = cluster::installed();
     let glob = format!("{}/bad/**", cluster.stage().host());
-    let bad = cluster.policy("bad", &glob, "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n");
+    let bad = cluster.policy(
+        "bad",
+        &glob,
+        "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+    );
     let said = cluster.apply(&bad);
     assert!(!said.status.success(), "{}", said.stdout);
     let who = "admission webhook \"validating.clusterimagepolicy.sigstore.dev\" denied the request: validation failed: ";
     assert!(said.stderr.contains(who), "{}", said.stderr);
-    assert!(said.stderr.contains("spec.authorities[0].key.data"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("spec.authorities[0].key.data"),
+        "{}",
+        said.stderr
+    );
 
     // What the schema says is said by the API server itself.
     let mut shapeless = cluster.policy("shapeless", &glob, "x");
@@ -44,7 +64,10 @@ fn refuses_bad_ones() {
     let said = cluster.apply(&shapeless);
     assert!(said.stderr.contains("spec.mode"), "{}", said.stderr);
     let left = cluster.ok(&["get", "cip", "-o", "name"]);
-    assert_eq!(left.trim(), format!("clusterimagepolicy.policy.sigstore.dev/{POLICY}"));
+    assert_eq!(
+        left.trim(),
+        format!("clusterimagepolicy.policy.sigstore.dev/{POLICY}")
+    );
 }
 
 fn explains() {
@@ -54,22 +77,39 @@ fn explains() {
         let line = format!("\n  {field}\t");
         assert!(said.contains(&line), "no {field} in {said}");
     }
-    assert!(!said.contains("<no description>") && !said.contains("<empty>"), "{said}");
+    assert!(
+        !said.contains("<no description>") && !said.contains("<empty>"),
+        "{said}"
+    );
     let said = cluster.ok(&["explain", "cip.spec.authorities.keyless.identities"]);
-    assert!(said.contains("issuer") && said.contains("subject"), "{said}");
+    assert!(
+        said.contains("issuer") && said.contains("subject"),
+        "{said}"
+    );
     let said = cluster.ok(&["explain", "trustroot.spec"]);
     assert!(said.contains("DESCRIPTION"), "{said}");
 }
 
 fn tells_readiness() {
     let cluster = cluster::installed();
-    cluster.ok(&["wait", &format!("cip/{POLICY}"), "--for=condition=Ready", "--timeout=30s"]);
+    cluster.ok(&[
+        "wait",
+        &format!("cip/{POLICY}"),
+        "--for=condition=Ready",
+        "--timeout=30s",
+    ]);
     let table = cluster.ok(&["get", "cip", POLICY]);
     let (head, row) = table.split_once('\n').unwrap();
-    let column = head.split_whitespace().position(|name| name == "READY").unwrap();
+    let column = head
+        .split_whitespace()
+        .position(|name| name == "READY")
+        .unwrap();
     assert_eq!(row.split_whitespace().nth(column), Some("True"), "{table}");
     let policy = cluster.get(&["cip", POLICY]);
-    let (generation, observed) = (&policy["metadata"]["generation"], &policy["status"]["observedGeneration"]);
+    let (generation, observed) = (
+        &policy["metadata"]["generation"],
+        &policy["status"]["observedGeneration"],
+    );
     assert_eq!(generation, observed, "{policy:#}");
 }
 
@@ -79,14 +119,17 @@ fn follows_secrets() {
     // Beside the policy of everything, which the signed image satisfies.
     let glob = format!("{}/t/signed", cluster.stage().host());
     let mut policy = cluster.policy("by-secret", &glob, "");
-    policy["spec"]["authorities"][0]["key"] = json!({"secretRef": {"name": "trusted-key", "namespace": OURS}});
+    policy["spec"]["authorities"][0]["key"] =
+        json!({"secretRef": {"name": "trusted-key", "namespace": OURS}});
     cluster.must(cluster.apply(&policy));
     let run = || cluster.try_to_run("default", &images.signed.by_digest);
     let is_denied = |phrase: &str| {
         let said = run();
         said.stderr.contains("failed policy: by-secret") && said.stderr.contains(phrase)
     };
-    cluster.until("it is denied for want of the Secret", || is_denied("trusted-key"));
+    cluster.until("it is denied for want of the Secret", || {
+        is_denied("trusted-key")
+    });
     // Nobody else suffers.
     cluster.must(cluster.try_to_run("default", &images.bundled.by_digest));
 
@@ -99,20 +142,31 @@ fn follows_secrets() {
         })
     };
     cluster.must(cluster.apply(&secret(&cluster.stage().release_key())));
-    cluster.until("it is admitted by the key in the Secret", || run().status.success());
+    cluster.until("it is admitted by the key in the Secret", || {
+        run().status.success()
+    });
     let other = std::fs::read_to_string(cluster.stage().path("stranger.pub")).unwrap();
     cluster.must(cluster.apply(&secret(&other)));
-    cluster.until("it is denied by another key", || is_denied("no matching signatures"));
+    cluster.until("it is denied by another key", || {
+        is_denied("no matching signatures")
+    });
     cluster.ok(&["-n", OURS, "delete", "secret", "trusted-key"]);
-    cluster.until("it is denied for want of the Secret again", || is_denied("trusted-key"));
+    cluster.until("it is denied for want of the Secret again", || {
+        is_denied("trusted-key")
+    });
     cluster.ok(&["delete", "cip", "by-secret"]);
-    cluster.until("it is admitted without that policy", || run().status.success());
+    cluster.until("it is admitted without that policy", || {
+        run().status.success()
+    });
 }
 
 fn follows_settings() {
     let cluster = cluster::installed();
     let elsewhere = "registry.example/other/image@sha256:0000000000000000000000000000000000000000000000000000000000000000";
-    denied(&cluster.try_to_run("default", elsewhere), "no matching policies");
+    denied(
+        &cluster.try_to_run("default", elsewhere),
+        "no matching policies",
+    );
     let settings = |value: &str| {
         json!({
             "apiVersion": "v1",
@@ -134,7 +188,13 @@ fn follows_settings() {
     cluster.until("it is denied", || {
         !cluster.try_to_run("default", elsewhere).status.success()
     });
-    cluster.ok(&["-n", OURS, "delete", "configmap", "config-policy-controller"]);
+    cluster.ok(&[
+        "-n",
+        OURS,
+        "delete",
+        "configmap",
+        "config-policy-controller",
+    ]);
 }
 
 fn many() {
@@ -143,9 +203,17 @@ fn many() {
     let path = "/apis/policy.sigstore.dev/v1beta1/clusterimagepolicies";
     let policy = |number: usize| -> Value {
         let last = number == MANY - 1;
-        let name = if last { "signed".to_owned() } else { format!("many-{number}") };
+        let name = if last {
+            "signed".to_owned()
+        } else {
+            format!("many-{number}")
+        };
         let glob = format!("{}/t/{name}", cluster.stage().host());
-        let key = if last { stranger(cluster) } else { cluster.stage().release_key() };
+        let key = if last {
+            stranger(cluster)
+        } else {
+            cluster.stage().release_key()
+        };
         let mut policy = cluster.policy(&format!("many-{number}"), &glob, &key);
         policy["metadata"]["labels"] = json!({"many": "true"});
         policy
@@ -156,7 +224,9 @@ fn many() {
         let posted = futures::stream::iter(&policies)
             .map(|policy| cluster.api().post(path, policy))
             .buffer_unordered(16);
-        posted.for_each(|answer| async { _ = answer.unwrap() }).await;
+        posted
+            .for_each(|answer| async { _ = answer.unwrap() })
+            .await;
     });
     let written = Instant::now();
     let last = format!("failed policy: many-{}", MANY - 1);
@@ -164,12 +234,27 @@ fn many() {
         let said = cluster.try_to_run("default", &images.signed.by_digest);
         said.stderr.contains(&last)
     });
-    assert!(written.elapsed() < IN_FORCE, "{:?} after they were written in {:?}", written.elapsed(), written - since);
+    assert!(
+        written.elapsed() < IN_FORCE,
+        "{:?} after they were written in {:?}",
+        written.elapsed(),
+        written - since
+    );
     cluster.must(cluster.try_to_run("default", &images.bundled.by_digest));
-    cluster.ok(&["wait", "cip", "-l", "many=true", "--for=condition=Ready", "--timeout=60s"]);
+    cluster.ok(&[
+        "wait",
+        "cip",
+        "-l",
+        "many=true",
+        "--for=condition=Ready",
+        "--timeout=60s",
+    ]);
     cluster.ok(&["delete", "cip", "-l", "many=true", "--wait=false"]);
     cluster.until("it is admitted without them", || {
-        cluster.try_to_run("default", &images.signed.by_digest).status.success()
+        cluster
+            .try_to_run("default", &images.signed.by_digest)
+            .status
+            .success()
     });
 }
 

@@ -37,7 +37,14 @@ fn runs_a_deployment() {
         }},
     });
     cluster.must(cluster.apply(&deployment));
-    cluster.must(cluster.kubectl(&["-n", OURS, "rollout", "status", "deployment/files", "--timeout=40s"]));
+    cluster.must(cluster.kubectl(&[
+        "-n",
+        OURS,
+        "rollout",
+        "status",
+        "deployment/files",
+        "--timeout=40s",
+    ]));
     println!("{}", cluster.ok(&["-n", OURS, "get", "pods", "-o", "wide"]));
     cluster.ok(&["-n", OURS, "delete", "deployment", "files"]);
     cluster.until("both have ended", || cluster.kubelet().ended().len() == 2);

@@ -8,12 +8,27 @@ use crate::cluster::{self, Cluster};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
-        trial("deployment: an unsigned one is denied by kubectl's own words", denies_deployments),
-        trial("deployment: the event of its ReplicaSet says why no pod comes", tells_in_events),
+        trial(
+            "deployment: an unsigned one is denied by kubectl's own words",
+            denies_deployments,
+        ),
+        trial(
+            "deployment: the event of its ReplicaSet says why no pod comes",
+            tells_in_events,
+        ),
         trial("deployment: kubectl set image is judged", judges_set_image),
-        trial("deployment: scaled up it is judged, scaled down it is not", judges_scaling_up),
-        trial("cronjob: judged when it is made, and when a job is made of it", judges_cron_jobs),
-        trial("debug: the image of kubectl debug is judged and pinned", pins_debug_containers),
+        trial(
+            "deployment: scaled up it is judged, scaled down it is not",
+            judges_scaling_up,
+        ),
+        trial(
+            "cronjob: judged when it is made, and when a job is made of it",
+            judges_cron_jobs,
+        ),
+        trial(
+            "debug: the image of kubectl debug is judged and pinned",
+            pins_debug_containers,
+        ),
     ]
 }
 
@@ -26,8 +41,16 @@ fn denies_deployments() {
         cluster.kubectl(&["-n", "deployments", "create", "deployment", name, &image])
     };
     let said = create("unsigned", &images.unsigned.by_tag);
-    denied(&said, "failed policy: release: spec.template.spec.containers[0].image");
-    assert!(said.stderr.starts_with("error: failed to create deployment: admission webhook"), "{}", said.stderr);
+    denied(
+        &said,
+        "failed policy: release: spec.template.spec.containers[0].image",
+    );
+    assert!(
+        said.stderr
+            .starts_with("error: failed to create deployment: admission webhook"),
+        "{}",
+        said.stderr
+    );
 
     cluster.must(create("signed", &images.signed.by_tag));
     ready(cluster, "deployments", "signed", 1);
@@ -43,7 +66,13 @@ fn tells_in_events() {
 
     let mut message = String::new();
     cluster.until("the ReplicaSet's event is there", || {
-        let selected = ["-n", namespace, "events", "--field-selector", "reason=FailedCreate"];
+        let selected = [
+            "-n",
+            namespace,
+            "events",
+            "--field-selector",
+            "reason=FailedCreate",
+        ];
         let events = cluster.get(&selected);
         let first = &events["items"][0];
         assert!(first.is_null() || first["involvedObject"]["kind"] == "ReplicaSet");
@@ -69,8 +98,22 @@ fn judges_set_image() {
     };
     denied(&set(&images.unsigned.by_tag), "no signatures found");
     cluster.must(set(&images.bundled.by_tag));
-    cluster.ok(&["-n", namespace, "rollout", "status", "deployment/app", "--timeout=30s"]);
-    let pods = cluster.ok(&["-n", namespace, "get", "pods", "-o", "jsonpath={.items[*].spec.containers[0].image}"]);
+    cluster.ok(&[
+        "-n",
+        namespace,
+        "rollout",
+        "status",
+        "deployment/app",
+        "--timeout=30s",
+    ]);
+    let pods = cluster.ok(&[
+        "-n",
+        namespace,
+        "get",
+        "pods",
+        "-o",
+        "jsonpath={.items[*].spec.containers[0].image}",
+    ]);
     assert!(pods.contains(&images.bundled.by_tag), "{pods}");
     assert!(pods.contains("@sha256:"), "{pods}");
 }
@@ -93,7 +136,15 @@ fn judges_scaling_up() {
     cluster.ok(&["create", "namespace", "grows"]);
     deploy(cluster, "grows", &images.unsigned.by_tag, 3);
     cluster.cover("grows");
-    let said = cluster.kubectl(&["-n", "grows", "patch", "deployment", "app", "-p", r#"{"spec":{"replicas":5}}"#]);
+    let said = cluster.kubectl(&[
+        "-n",
+        "grows",
+        "patch",
+        "deployment",
+        "app",
+        "-p",
+        r#"{"spec":{"replicas":5}}"#,
+    ]);
     denied(&said, "no signatures found");
     scale("grows", "5");
     std::thread::sleep(std::time::Duration::from_secs(2));
@@ -116,9 +167,23 @@ fn judges_cron_jobs() {
     let place = "spec.jobTemplate.spec.template.spec.containers[0].image";
     denied(&said, &format!("failed policy: release: {place}"));
     cluster.must(create("nightly", &images.signed.by_tag));
-    cluster.ok(&["-n", namespace, "create", "job", "now", "--from=cronjob/nightly"]);
+    cluster.ok(&[
+        "-n",
+        namespace,
+        "create",
+        "job",
+        "now",
+        "--from=cronjob/nightly",
+    ]);
     pods(cluster, namespace, 1);
-    let image = cluster.ok(&["-n", namespace, "get", "pods", "-o", "jsonpath={.items[0].spec.containers[0].image}"]);
+    let image = cluster.ok(&[
+        "-n",
+        namespace,
+        "get",
+        "pods",
+        "-o",
+        "jsonpath={.items[0].spec.containers[0].image}",
+    ]);
     let digest = images.signed.by_digest.split_once('@').unwrap().1;
     assert_eq!(image, format!("{}@{digest}", images.signed.by_tag));
     let unsigned = format!("--image={}", images.unsigned.by_tag);
@@ -136,13 +201,19 @@ fn pins_debug_containers() {
         let image = format!("--image={image}");
         cluster.kubectl(&["-n", namespace, "debug", "app", &image, "--attach=false"])
     };
-    denied(&debug(&images.unsigned.by_tag), "spec.ephemeralContainers[0].image");
+    denied(
+        &debug(&images.unsigned.by_tag),
+        "spec.ephemeralContainers[0].image",
+    );
     cluster.must(debug(&images.signed.by_tag));
     let pod = cluster.get(&["-n", namespace, "pod", "app"]);
     let added = pod["spec"]["ephemeralContainers"].as_array().unwrap();
     let digest = images.signed.by_digest.split_once('@').unwrap().1;
     assert_eq!(added.len(), 1);
-    assert_eq!(added[0]["image"], format!("{}@{digest}", images.signed.by_tag));
+    assert_eq!(
+        added[0]["image"],
+        format!("{}@{digest}", images.signed.by_tag)
+    );
 }
 
 /// A Deployment `app` of so many replicas, until all are there.
