@@ -22,6 +22,8 @@ use crate::tools;
 pub(crate) const RELEASE: &str = "vouchsafe";
 /// The policy that is there from the beginning: what is in the registry wants a signature by the release key.
 pub(crate) const POLICY: &str = "release";
+/// The webhook from which clusters come over, as `tests/tools/install` names it; its image has that in its name.
+pub(crate) const OTHER: &str = "policy-controller";
 /// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often is looked.
@@ -58,6 +60,15 @@ pub(crate) struct Images {
 /// Where everything of this run goes.
 pub(crate) fn settle(folder: PathBuf) {
     FOLDER.get_or_init(|| folder);
+}
+
+/// The program for an image of that name: the one that is built, and that of the installation which is replaced.
+fn program_of(image: &str) -> PathBuf {
+    if image.contains(OTHER) {
+        tools::path(OTHER)
+    } else {
+        FOLDER.get().unwrap().join("vouchsafe")
+    }
 }
 
 /// The tools that trials need.
@@ -101,8 +112,7 @@ impl Cluster {
             .unwrap();
         let (api, kubelet) = runtime.block_on(async {
             let api = Api::connect(&kubeconfig).await;
-            let program = folder.join("vouchsafe");
-            let kubelet = Kubelet::start(api.clone(), folder.to_owned(), program, network).await;
+            let kubelet = Kubelet::start(api.clone(), folder.to_owned(), program_of, network).await;
             (api, kubelet)
         });
         let work = TempDir::new_in(folder).unwrap();

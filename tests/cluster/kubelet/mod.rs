@@ -1,8 +1,8 @@
 //! A stand-in for the kubelet: what the real one does with a Pod's specification, without a container engine.
 //!
 //! Pods of *our* namespace are run: each gets a network of its own, a read-only root with its volumes, exactly its arguments and
-//! environment, its probes, and its grace at the end. What runs is the program as it is built, whatever the name of the image. All other
-//! Pods are only said to run: they are what is judged, not what judges.
+//! environment, its probes, and its grace at the end. There are no images: their names only say which program is run. All other Pods are
+//! only said to run: they are what is judged, not what judges.
 //!
 //! | file | what |
 //! |---|---|
@@ -62,8 +62,8 @@ struct Node {
     api: Api,
     /// For the files of Pods.
     folder: PathBuf,
-    /// What is run.
-    program: PathBuf,
+    /// Which program is run for an image of that name.
+    program: fn(&str) -> PathBuf,
     network: Network,
     ended: Arc<Mutex<Vec<Ended>>>,
 }
@@ -78,7 +78,7 @@ impl Kubelet {
     pub(crate) async fn start(
         api: Api,
         folder: PathBuf,
-        program: PathBuf,
+        program: fn(&str) -> PathBuf,
         network: Network,
     ) -> Self {
         for (index, name) in NODES.iter().enumerate() {

@@ -195,7 +195,8 @@ impl Life {
                 Err(_) => {}
             }
         };
-        let places = (self.folder.as_path(), self.node.program.as_path());
+        let program = (self.node.program)(text(&specification["image"]));
+        let places = (self.folder.as_path(), program.as_path());
         Some(Container {
             index,
             board,

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use http::HeaderName;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -41,9 +42,10 @@ impl Probe {
             let port = port(container, &probe["httpGet"]["port"]);
             let scheme = get.get("scheme").map_or("HTTP", text).to_lowercase();
             let path = get.get("path").map_or("/", text);
+            let headers = list(&probe["httpGet"]["httpHeaders"]).iter();
             What::Http {
                 url: format!("{scheme}://{address}:{port}{path}"),
-                client: client(),
+                client: client(headers),
             }
         } else if probe["tcpSocket"].is_object() {
             let port = port(container, &probe["tcpSocket"]["port"]);
@@ -89,8 +91,14 @@ fn port(container: &Value, port: &Value) -> u16 {
 }
 
 /// As the kubelet asks: whatever the certificate, a new connection each time.
-fn client() -> reqwest::Client {
+fn client<'a>(headers: impl Iterator<Item = &'a Value>) -> reqwest::Client {
+    let header = |header: &Value| {
+        let name: HeaderName = text(&header["name"]).parse().unwrap();
+        (name, text(&header["value"]).parse().unwrap())
+    };
     reqwest::Client::builder()
+        .user_agent("kube-probe/stand-in")
+        .default_headers(headers.map(header).collect())
         .tls_danger_accept_invalid_certs(true)
         .pool_max_idle_per_host(0)
         .no_proxy()

@@ -13,7 +13,7 @@ use super::{list, text};
 use crate::network::PodNetwork;
 
 /// Where the program is in its root.
-pub(super) const PROGRAM: &str = "/vouchsafe";
+pub(super) const PROGRAM: &str = "/program";
 /// The user of the image, where the specification names none.
 const USER: u64 = 65532;
 
@@ -39,8 +39,8 @@ mount --rbind /proc proc
 ln -s /run var_run; mkdir var; mv var_run var/run
 : >etc/resolv.conf
 echo "127.0.0.1 localhost" >etc/hosts
-: >vouchsafe
-mount --bind "$program" vouchsafe
+: >program
+mount --bind "$program" program
 while [ "$mounts" -gt 0 ]; do
   # /var/run is a link of the root's own, and not one of the machine.
   target=$root$(echo "$2" | sed 's|^/var/run/|/run/|')
