@@ -179,7 +179,7 @@ impl Cluster {
 
     /// What kubectl prints of one object, as JSON.
     pub(crate) fn get(&self, arguments: &[&str]) -> Value {
-        let arguments = [&["get", "-o", "json"], arguments].concat();
+        let arguments = [&["get", "-o", "json"][..], arguments].concat();
         serde_json::from_str(&self.ok(&arguments)).unwrap()
     }
 
@@ -216,7 +216,7 @@ impl Cluster {
             "--timeout",
             "100s",
         ];
-        self.helm(&[&fixed, arguments].concat())
+        self.helm(&[&fixed[..], arguments].concat())
     }
 
     /// What must have succeeded.

@@ -18,9 +18,7 @@ const FOLDER: &str = "VOUCHSAFE_CLUSTER_FOLDER";
 /// Where namespaces of networks have their names, in a mount of our own.
 const RUN: &str = "/run";
 /// What is needed beside the tools that are installed.
-const PROGRAMS: [&str; 7] = [
-    "chroot", "ip", "mount", "nsenter", "setpriv", "sysctl", "unshare",
-];
+const PROGRAMS: [&str; 6] = ["chroot", "ip", "mount", "nsenter", "setpriv", "unshare"];
 
 /// Where this program runs.
 pub(crate) enum Place {

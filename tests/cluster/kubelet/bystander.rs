@@ -40,10 +40,11 @@ fn running(pod: &Value) -> Value {
         };
         list(&pod["spec"][field]).iter().map(state).collect()
     };
+    let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition);
     json!({
         "phase": "Running",
         "startTime": now,
-        "conditions": ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition),
+        "conditions": conditions,
         "containerStatuses": statuses("containers"),
         "ephemeralContainerStatuses": statuses("ephemeralContainers"),
     })

@@ -8,12 +8,11 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::process::Child;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::probes::Probe;
-use super::sandbox::Sandbox;
+use super::sandbox::{Process, Sandbox};
 use super::{now, text};
 
 /// How long a program that ended waits until it is started again.
@@ -182,17 +181,11 @@ impl Container<'_> {
     }
 
     /// `preStop`, the signal, the grace, and the end of it.
-    async fn stop(&self, child: &mut Child, grace: Duration) -> std::io::Result<ExitStatus> {
+    async fn stop(&self, child: &mut Process, grace: Duration) -> std::io::Result<ExitStatus> {
         let ending = async {
             let pre_stop = &self.specification["lifecycle"]["preStop"]["sleep"]["seconds"];
             sleep(Duration::from_secs(pre_stop.as_u64().unwrap_or(0))).await;
-            if let Some(id) = child.id() {
-                // It may have ended by itself.
-                let kill = tokio::process::Command::new("kill")
-                    .args(["-TERM", &id.to_string()])
-                    .status();
-                let _ended = kill.await;
-            }
+            child.terminate();
             child.wait().await
         };
         let ended = tokio::select! {
@@ -203,7 +196,7 @@ impl Container<'_> {
         match ended {
             Ok(ended) => ended,
             Err(_) => {
-                child.start_kill()?;
+                child.kill();
                 child.wait().await
             }
         }

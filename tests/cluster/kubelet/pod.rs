@@ -46,7 +46,7 @@ pub(super) async fn live(node: Arc<Node>, newest: watch::Receiver<Newest>) {
     let (tell, stop) = watch::channel(None);
     let deleted = await_grace(newest.clone(), tell);
     let life = async {
-        let mut life = Life::begin(Arc::clone(&node), &pod, stop).await;
+        let life = Life::begin(Arc::clone(&node), &pod, stop).await;
         life.run().await
     };
     let for_good = tokio::select! {
@@ -100,7 +100,7 @@ impl Life {
         let (namespace, name) = name_of(pod);
         let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
         let mut pod = node.api.get(&path).await.unwrap_or_else(|_| pod.clone());
-        let network = node.network.pod();
+        let network = tokio::task::block_in_place(|| node.network.pod());
         pod["status"]["podIP"] = json!(network.address().to_string());
         let folder = node.folder.join("pods").join(name_of(&pod).1);
         std::fs::create_dir_all(&folder).unwrap();
@@ -115,7 +115,7 @@ impl Life {
     }
 
     /// Whether it ended by itself, and is to be kept.
-    async fn run(&mut self) -> bool {
+    async fn run(&self) -> bool {
         let mut volumes = Volumes::of(&self.pod, &self.folder.join("volumes"));
         let pod = self.pod.clone();
         let board = Board::of(list(&pod["spec"]["containers"]));
@@ -191,8 +191,11 @@ impl Life {
         let environment = loop {
             match spec::environment(&self.node.api, &self.pod, specification).await {
                 Ok(environment) => break environment,
-                Err(missing) if self.is_deleted_after(&missing).await => return None,
-                Err(_) => {}
+                Err(missing) => {
+                    if self.is_deleted_after(&missing).await {
+                        return None;
+                    }
+                }
             }
         };
         let program = (self.node.program)(text(&specification["image"]));

@@ -82,8 +82,8 @@ impl Probe {
 /// A port by its number, or by its name among those of the container.
 fn port(container: &Value, port: &Value) -> u16 {
     let number = port.as_u64().or_else(|| {
-        let ports = list(&container["ports"]).iter();
-        let named = ports.into_iter().find(|known| known["name"] == *port);
+        let mut ports = list(&container["ports"]).iter();
+        let named = ports.find(|known| known["name"] == *port);
         named.and_then(|known| known["containerPort"].as_u64())
     });
     let number = number.unwrap_or_else(|| panic!("no port {port} in {}", container["ports"]));

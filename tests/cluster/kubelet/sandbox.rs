@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
-use tokio::process::{Child, Command};
 
 use super::volumes::Volumes;
 use super::{list, text};
@@ -53,6 +53,12 @@ done
 [ "$access" = rw ] || mount -o remount,ro "$root"
 exec setpriv --no-new-privs chroot --userspec="$user" --groups= "$root" /usr/bin/env -i "$@"
 "#;
+
+/// How often is looked whether a program has ended.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// A program in its sandbox, until it is dropped.
+pub(super) struct Process(Child);
 
 /// The sandbox of one container.
 pub(super) struct Sandbox {
@@ -105,10 +111,10 @@ impl Sandbox {
         &self,
         environment: &BTreeMap<String, String>,
         line: &[String],
-    ) -> std::io::Result<Child> {
+    ) -> std::io::Result<Process> {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let variables = environment.iter();
-        Command::new("nsenter")
+        let child = Command::new("nsenter")
             .arg(format!("--net={}", self.network))
             .args(["unshare", "--mount", "--propagation", "private"])
             .args(["sh", "-c", ENTER, "sandbox"])
@@ -122,8 +128,41 @@ impl Sandbox {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
+            .spawn()?;
+        Ok(Process(child))
+    }
+}
+
+// === impl Process ===
+
+impl Process {
+    /// Waits until it has ended.
+    pub(super) async fn wait(&mut self) -> std::io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(status);
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
+    /// Tells it to end, as a kubelet does.
+    pub(super) fn terminate(&self) {
+        let id = self.0.id().to_string();
+        // It may have ended by itself.
+        let _ended = Command::new("kill").args(["-TERM", &id]).status();
+    }
+
+    /// Ends it.
+    pub(super) fn kill(&mut self) {
+        let _ended = self.0.kill();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        let _status = self.0.wait();
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) fn command_line(
 /// What a field of the Pod says (`fieldRef`).
 pub(super) fn field(pod: &Value, path: &str) -> String {
     if let Some((map, key)) = path.split_once('[') {
-        let key = key.trim_matches(|c| matches!(c, '\'' | '"' | ']'));
+        let key = key.trim_matches(|c: char| matches!(c, '\'' | '"' | ']'));
         let map = map.replace('.', "/");
         let entries = pod.pointer(&format!("/{map}"));
         return entries.map_or("", |entries| text(&entries[key])).to_owned();

@@ -98,7 +98,7 @@ pub(super) fn bundles(cluster: &Cluster) -> Vec<Value> {
     let configurations = [
         ("validatingwebhookconfiguration", RELEASE),
         ("mutatingwebhookconfiguration", RELEASE),
-        ("validatingwebhookconfiguration", &policies),
+        ("validatingwebhookconfiguration", policies.as_str()),
     ];
     let bundle = |(kind, name): (&str, &str)| {
         cluster.get(&[kind, name])["webhooks"][0]["clientConfig"]["caBundle"].clone()

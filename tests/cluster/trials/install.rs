@@ -108,7 +108,7 @@ fn has_few_rights() {
     let cluster = cluster::installed();
     let account = format!("--as=system:serviceaccount:{OURS}:{RELEASE}");
     let may = |arguments: &[&str]| {
-        let asked = [&["auth", "can-i"], arguments, &[account.as_str()]].concat();
+        let asked = [&["auth", "can-i"][..], arguments, &[account.as_str()]].concat();
         let said = cluster.kubectl(&asked);
         assert_eq!(
             said.status.success(),
@@ -118,6 +118,7 @@ fn has_few_rights() {
         );
         said.status.success()
     };
+    let own = format!("validatingwebhookconfigurations/{RELEASE}");
     for never in [
         &["list", "secrets", "-A"][..],
         &["watch", "secrets", "-A"],
@@ -126,10 +127,7 @@ fn has_few_rights() {
         &["delete", "clusterimagepolicies"],
         &["update", "configmaps", "-n", OURS],
         &["update", "validatingwebhookconfigurations/other"],
-        &[
-            "delete",
-            &format!("validatingwebhookconfigurations/{RELEASE}"),
-        ],
+        &["delete", own.as_str()],
         &["update", "secrets/other", "-n", OURS],
         &["escalate", "clusterroles"],
     ] {

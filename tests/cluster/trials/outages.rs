@@ -43,7 +43,7 @@ fn repairs_bundles() {
         "validatingwebhookconfiguration",
         "mutatingwebhookconfiguration",
     ]
-    .iter()
+    .into_iter()
     .enumerate()
     {
         cluster.ok(&["patch", kind, RELEASE, "--type=json", "-p", reset]);

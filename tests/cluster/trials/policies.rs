@@ -225,7 +225,7 @@ fn many() {
             .map(|policy| cluster.api().post(path, policy))
             .buffer_unordered(16);
         posted
-            .for_each(|answer| async { _ = answer.unwrap() })
+            .for_each(|answer| async move { _ = answer.unwrap() })
             .await;
     });
     let written = Instant::now();
