@@ -3,6 +3,7 @@
 mod absence;
 mod changes;
 mod install;
+mod migration;
 mod outages;
 mod policies;
 mod stand_in;
@@ -23,6 +24,8 @@ pub(crate) fn all() -> Vec<Trial> {
     trials.extend(changes::trials());
     trials.extend(absence::trials());
     trials.extend(outages::trials());
+    // Last: it begins anew.
+    trials.extend(migration::trials());
     trials
 }
 
