@@ -22,6 +22,23 @@ cluster:
 playground:
     tests/cluster/playground
 
+# What the chart renders: lint it, compare with tests/data/chart, hold it to the OpenAPI of Kubernetes
+chart:
+    tests/tools/install helm kubeconform kubernetes-openapi
+    cargo test --test chart
+    cargo test --features e2e --test e2e -- chart
+
+# The same, and write the renderings and the definitions of resources anew
+chart-record:
+    tests/tools/install helm
+    cargo run -- crds > charts/vouchsafe/files/crds.yaml
+    VOUCHSAFE_RECORD=1 cargo test --features e2e --test e2e -- "chart: the rendering"
+    INSTA_UPDATE=always cargo test --test chart
+
+# The image, where there is a container engine
+image:
+    docker build -t vouchsafe .
+
 # Requests and time per admission
 bench:
     cargo bench --bench registry_requests

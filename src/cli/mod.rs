@@ -8,6 +8,7 @@ mod crds;
 mod demo;
 mod lint;
 mod manifest;
+mod probe;
 mod progress;
 mod record;
 mod serve;
@@ -53,6 +54,8 @@ enum Command {
     Test(test::TestArgs),
     /// See it work: an embedded registry, the real webhook, and what kubectl would show
     Demo(demo::DemoArgs),
+    /// Ask a webhook that runs, and say whether it answers as it must
+    Probe(probe::ProbeArgs),
     /// Print the custom resource definitions
     Crds,
     /// Print a script that completes commands and flags in a shell
@@ -96,6 +99,7 @@ impl Cli {
             Command::Lint(args) => lint::run(&args),
             Command::Test(args) => test::run(args).await,
             Command::Demo(args) => demo::run(args).await,
+            Command::Probe(args) => probe::run(args).await,
             Command::Crds => crds::run(),
             Command::Completion(args) => completion::run(&args),
         }

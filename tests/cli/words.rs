@@ -18,6 +18,7 @@ use crate::support::policy_text::built_by_chains;
 // Not `case::test`: rstest would take that for the attribute of a test, and run none of these.
 #[case::of_test("test", &["test", "--help"])]
 #[case::demo("demo", &["demo", "--help"])]
+#[case::probe("probe", &["probe", "--help"])]
 #[case::crds("crds", &["crds", "--help"])]
 #[case::completion("completion", &["completion", "--help"])]
 fn the_help_of_each_command_reads_well(#[case] name: &str, #[case] arguments: &[&str]) {
@@ -47,6 +48,7 @@ fn no_command_is_without_a_snapshot_of_its_help() {
             "lint",
             "test",
             "demo",
+            "probe",
             "crds",
             "completion",
             "help"

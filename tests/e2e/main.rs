@@ -17,6 +17,7 @@
 //! | `recordings` | the same verdicts from a recording, without a registry |
 //! | `blobs` | what the tests' own Sigstore makes, before cosign 3 |
 //! | `private` | a whole Sigstore of real parts: Fulcio, stamps, Rekor |
+//! | `chart` | the Helm chart: linted, rendered, held to the OpenAPI of Kubernetes |
 //! | `webhook` | the same images through `vouchsafe serve`, over HTTPS |
 
 #![expect(
@@ -27,6 +28,7 @@
 )]
 
 mod blobs;
+mod chart;
 mod credentials;
 mod outages;
 mod private;
@@ -62,5 +64,6 @@ fn main() -> ExitCode {
     trials.extend(outages::trials());
     trials.extend(recordings::trials());
     trials.extend(webhook::trials());
+    trials.extend(chart::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -51,6 +51,9 @@
 {{- range .Values.registries.insecure }}
 - {{ printf "--insecure-registry=%s" . | quote }}
 {{- end }}
+{{- range .Values.registries.cloudCredentials }}
+- --cloud-credentials={{ . }}
+{{- end }}
 {{- if .Values.registries.caConfigMap }}
 - --registry-ca=/etc/vouchsafe/registry-ca/{{ .Values.registries.caKey }}
 {{- else if .Values.registries.ca }}
