@@ -71,6 +71,11 @@ fn program_of(image: &str) -> PathBuf {
     }
 }
 
+/// The chart.
+pub(crate) fn chart() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/vouchsafe")
+}
+
 /// The tools that trials need.
 pub(crate) fn needs() -> Vec<&'static str> {
     let others = ["helm", "crane", Kind::Olareg.tool(), Cosign::Three.tool()];
@@ -204,7 +209,7 @@ impl Cluster {
 
     /// `helm install` or `upgrade` of the chart, with the values of this cluster and these arguments, until all is ready.
     pub(crate) fn helm_chart(&self, verb: &str, arguments: &[&str]) -> Finished {
-        let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/vouchsafe");
+        let chart = chart();
         let insecure = format!("registries.insecure={{{}}}", self.stage.host());
         let fixed = [
             verb,

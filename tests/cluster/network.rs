@@ -30,7 +30,7 @@ impl Network {
         ip(&format!("addr add {HOST}/16 dev vouchsafe0"));
         ip("link set vouchsafe0 up");
         Self {
-            next: AtomicU16::new(0),
+            next: AtomicU16::new(1),
         }
     }
 
@@ -42,7 +42,6 @@ impl Network {
             high < 200,
             "{number} Pods are more than there are addresses"
         );
-        // None ends in 0 or 255, and none is the bridge's.
         let address = Ipv4Addr::new(10, 99, 1 + high, low);
         let name = format!("pod-{number}");
         let outer = format!("veth{number}");

@@ -9,6 +9,10 @@ use crate::kubelet::OURS;
 pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial(
+            "install: the API server takes what every ci/*.yaml renders",
+            renders_what_is_taken,
+        ),
+        trial(
             "install: two replicas are ready and published",
             is_published,
         ),
@@ -34,6 +38,47 @@ pub(super) fn trials() -> Vec<Trial> {
         ),
         trial("install: helm test passes", passes_helm_test),
     ]
+}
+
+/// Kinds of others, which are not in this cluster.
+const ELSEWHERE: [&str; 3] = ["\"Certificate\"", "\"Issuer\"", "\"ServiceMonitor\""];
+
+fn renders_what_is_taken() {
+    let cluster = cluster::bare();
+    let _there = cluster.kubectl(&["create", "namespace", OURS]);
+    let mut seen = 0;
+    for file in std::fs::read_dir(cluster::chart().join("ci")).unwrap() {
+        let values = file.unwrap().path();
+        let chart = cluster::chart();
+        let rendered = cluster.helm(&[
+            "template",
+            RELEASE,
+            chart.to_str().unwrap(),
+            "--values",
+            values.to_str().unwrap(),
+        ]);
+        let rendered = cluster.must(rendered).stdout;
+        let manifest = cluster.folder().join("rendered.yaml");
+        std::fs::write(&manifest, rendered).unwrap();
+        let manifest = manifest.to_str().unwrap();
+        let said = cluster.kubectl(&["apply", "--dry-run=server", "-n", OURS, "-f", manifest]);
+        let refused: Vec<&str> = said
+            .stderr
+            .lines()
+            .filter(|line| !line.starts_with("Warning: "))
+            .filter(|line| !ELSEWHERE.iter().any(|kind| line.contains(kind)))
+            .filter(|line| !line.contains("ensure CRDs are installed first"))
+            .collect();
+        assert!(
+            refused.is_empty(),
+            "{}: {}",
+            values.display(),
+            refused.join("\n")
+        );
+        assert!(said.stdout.contains("deployment.apps/"), "{}", said.stdout);
+        seen += 1;
+    }
+    assert!(seen > 3, "only {seen} files");
 }
 
 fn is_published() {

@@ -10,7 +10,6 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::cluster::{self, Cluster, OTHER, RELEASE};
-use crate::kubelet::OURS;
 use crate::tools;
 
 /// How often the guard looks.
