@@ -219,6 +219,7 @@ impl Stage {
                 registries: None,
                 trust: TrustArgs::default(),
             },
+            cluster: None,
             listen: any_port,
             admin_listen: any_port,
             certificate: Certificate::Generated {

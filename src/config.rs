@@ -18,8 +18,7 @@ pub struct JudgeArgs {
         long,
         value_name = "PATH",
         env = "VOUCHSAFE_POLICIES",
-        value_delimiter = ',',
-        required = true
+        value_delimiter = ','
     )]
     pub policies: Vec<PathBuf>,
 

@@ -16,7 +16,7 @@ pub struct FileCredentials {
     docker: DockerConfig,
     /// The namespace of Secrets that name none.
     namespace: String,
-    secrets: ArcSwap<Vec<Secret>>,
+    secrets: ArcSwap<Vec<Arc<Secret>>>,
 }
 
 impl FileCredentials {
@@ -30,7 +30,7 @@ impl FileCredentials {
     }
 
     /// Takes the Secrets that are in force from now on.
-    pub fn replace(&self, secrets: Vec<Secret>) {
+    pub fn replace(&self, secrets: Vec<Arc<Secret>>) {
         self.secrets.store(Arc::new(secrets));
     }
 
@@ -39,7 +39,7 @@ impl FileCredentials {
     fn pull_secrets(&self, scope: &PullScope) -> Vec<KeychainEntry> {
         let secrets = self.secrets.load();
         let named = |name: &String| {
-            let is_it = |secret: &&Secret| {
+            let is_it = |secret: &&Arc<Secret>| {
                 secret.metadata.name.as_ref() == Some(name)
                     && secret
                         .metadata
@@ -53,7 +53,8 @@ impl FileCredentials {
                 .find(is_it)
                 .map(|secret| (format!("secret {}/{name}", scope.namespace), secret.clone()))
         };
-        let found: Vec<(String, Secret)> = scope.pull_secrets.iter().filter_map(named).collect();
+        let found: Vec<(String, Arc<Secret>)> =
+            scope.pull_secrets.iter().filter_map(named).collect();
         found
             .iter()
             .flat_map(|(source, secret)| entries(source, secret))

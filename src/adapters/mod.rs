@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod files;
 pub mod kms;
 pub mod metrics;
+pub mod objects;
 pub mod oci;
 pub mod outbound;
 pub mod recording;

@@ -21,6 +21,7 @@ mod policy;
 mod predicate;
 mod status;
 mod trust_root;
+mod unreadable;
 
 pub use authority::{
     Attestation, Authority, Identity, KeyRef, KeylessRef, LocalSecretReference, Rfc3161Timestamp,
@@ -36,6 +37,7 @@ pub use trust_root::{
     CertificateAuthority, DistinguishedName, RemoteRoot, RepositoryRoot, SigstoreKeys,
     TransparencyLog, TrustRoot, TrustRootSpec,
 };
+pub use unreadable::{UnreadablePolicy, UnreadableTrustRoot};
 
 /// The API group of both kinds.
 pub const GROUP: &str = "policy.sigstore.dev";

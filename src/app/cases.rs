@@ -135,7 +135,7 @@ fn engine(
         bail!("there is no ClusterImagePolicy in {}", shown.join(", "));
     }
     let engine = Engine::replaying(Arc::clone(replay), no_match, limits)?;
-    let broken = engine.replace(documents)?;
+    let broken = engine.replace(documents.objects())?;
     if !broken.is_empty() {
         let told: Vec<String> = broken.iter().map(Broken::to_string).collect();
         bail!("{}", told.join("\n"));

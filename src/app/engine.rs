@@ -1,21 +1,24 @@
 //! The engine: a judge with registries and credentials behind it, and the policies in force.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use tokio::sync::Notify;
+use k8s_openapi::api::core::v1::ConfigMap;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::compiler::Compiler;
+use super::controls::{self, ControlSource, Controls};
+use super::in_force::InForce;
 use super::kinds;
+use super::objects::{is_in, referents, remote_texts};
 use super::sources::{References, Sources};
 use crate::adapters::credentials::FileCredentials;
-use crate::adapters::files::{Documents, Origin};
+use crate::adapters::objects::Objects;
 use crate::adapters::oci::{
     DockerConfig, Fingerprint, LoadedRegistries, OciRegistry, OciSettings, RegistryHosts,
     RequestObserver, WebClient, load_registries,
@@ -28,7 +31,7 @@ use crate::config::{JudgeArgs, TrustArgs};
 use crate::decide::{Judge, Snapshot, TagMode};
 use crate::gather::{Credentials, Gatherer, Registry};
 use crate::limits::Limits;
-use crate::policy::{CompiledPolicy, PolicySet, Referents, RemotePolicy, compile, remote_policies};
+use crate::policy::{CompiledPolicy, PolicySet, Referents, unready};
 use crate::trust::TrustMaterial;
 use crate::verdict::NoMatchPolicy;
 use crate::workload::Kinds;
@@ -44,8 +47,10 @@ pub struct Engine {
     sources: Sources,
     /// The file of the default trust, until it is watched.
     trusted_root: Mutex<Option<TrustedRootFile>>,
-    /// What is in force, as it was read; held while it is compiled, so that two changes do not overtake each other.
-    in_force: Mutex<InForce>,
+    /// What is in force, as it was read.
+    in_force: watch::Sender<Arc<InForce>>,
+    /// Held while something is put in force, so that two changes do not overtake each other.
+    compiling: Mutex<Compiling>,
     /// Told when there may be something to fetch.
     wanted: Notify,
 }
@@ -61,11 +66,10 @@ struct Network {
     remote: RemotePolicies,
 }
 
-/// What was compiled, and what it was compiled against.
-#[derive(Default)]
-struct InForce {
-    documents: Arc<Documents>,
-    referents: Arc<Referents>,
+/// What is known from the last compilation.
+struct Compiling {
+    compiler: Compiler,
+    controls: ControlSource,
 }
 
 /// What is in force beside policies and trust, from start to end.
@@ -73,6 +77,7 @@ struct InForce {
 struct Settings {
     /// The namespace of what policies refer to.
     namespace: String,
+    /// What `--no-match-policy` says.
     no_match: NoMatchPolicy,
     tags: TagMode,
     kinds: Arc<Kinds>,
@@ -166,17 +171,23 @@ impl Engine {
     ) -> anyhow::Result<Self> {
         let credentials = Arc::new(credentials);
         let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
-        let nothing =
-            PolicySet::new(Vec::new()).context("cannot build an empty set of policies")?;
+        let nothing = PolicySet::new(Vec::<CompiledPolicy>::new());
+        let nothing = Arc::new(nothing.context("cannot build an empty set of policies")?);
+        let controls = ControlSource::new(settings.no_match);
+        let snapshot = settings.snapshot(nothing, sources.default_trust(), controls.now());
         Ok(Self {
             judge: Judge::new(gatherer, shared, limits),
             credentials,
-            snapshot: ArcSwap::from_pointee(settings.snapshot(nothing, sources.default_trust())),
+            snapshot: ArcSwap::from_pointee(snapshot),
             settings,
             network,
             sources,
             trusted_root: Mutex::new(trusted_root),
-            in_force: Mutex::default(),
+            in_force: watch::Sender::default(),
+            compiling: Mutex::new(Compiling {
+                compiler: Compiler::default(),
+                controls,
+            }),
             wanted: Notify::new(),
         })
     }
@@ -188,6 +199,20 @@ impl Engine {
             network.remote.keep_for(max_stale);
         }
         self.sources.keep_for(max_stale);
+        self
+    }
+
+    /// Until the first policies are put in force, every image is denied: that nothing was read is not that there is nothing.
+    #[must_use]
+    pub fn awaiting_policies(self) -> Self {
+        let waiting = PolicySet::new(vec![unready()]);
+        if let Ok(waiting) = waiting {
+            let before = self.snapshot();
+            self.snapshot.store(Arc::new(Snapshot {
+                policies: Arc::new(waiting),
+                ..Snapshot::clone(&before)
+            }));
+        }
         self
     }
 
@@ -222,7 +247,17 @@ impl Engine {
 
     /// What the policies in force were compiled against.
     pub fn referents(&self) -> Arc<Referents> {
-        Arc::clone(&self.lock().referents)
+        Arc::clone(&self.in_force().referents)
+    }
+
+    /// What is in force, and what became of each object.
+    pub fn in_force(&self) -> Arc<InForce> {
+        Arc::clone(&self.in_force.borrow())
+    }
+
+    /// The same, and every change of it.
+    pub fn follow_in_force(&self) -> watch::Receiver<Arc<InForce>> {
+        self.in_force.subscribe()
     }
 
     /// The namespace whose ConfigMaps and Secrets policies refer to.
@@ -240,22 +275,26 @@ impl Engine {
 
     /// How things stand with keys and trust roots that are fetched.
     pub fn references(&self) -> References {
-        let documents = Arc::clone(&self.lock().documents);
-        self.sources.references(&documents)
+        self.sources.references(&self.in_force().objects)
     }
 
-    /// Fetches what these documents refer to and what is not there yet, so that they can be put in force whole. Ends in time, whether or
+    /// Fetches what these objects refer to and what is not there yet, so that they can be put in force whole. Ends in time, whether or
     /// not everything could be fetched; what is in force is not touched.
-    pub async fn prepare(&self, documents: &Documents) {
+    pub async fn prepare(&self, objects: &Objects) {
+        self.prepare_within(objects, PREPARATION).await;
+    }
+
+    /// The same, with another time.
+    pub async fn prepare_within(&self, objects: &Objects, time: Duration) {
         let Some(network) = &self.network else {
             return;
         };
-        let in_force = Arc::clone(&self.lock().documents);
-        let both = [&*in_force, documents];
+        let in_force = self.in_force();
+        let both = [&*in_force.objects, objects];
         self.sources.want(&both);
         let texts = remote_texts(&both);
         let fetching = async { tokio::join!(self.sources.fetch(), network.remote.refresh(&texts)) };
-        if timeout(PREPARATION, fetching).await.is_err() {
+        if timeout(time, fetching).await.is_err() {
             tracing::warn!(
                 "not everything that policies refer to was fetched in time; it is fetched in the background"
             );
@@ -266,11 +305,11 @@ impl Engine {
     ///
     /// # Errors
     /// The policies together are too large for one automaton; what was in force stays.
-    pub fn replace(&self, documents: Documents) -> anyhow::Result<Vec<Broken>> {
-        let mut in_force = self.lock();
-        let broken = self.compile(&mut in_force, Arc::new(documents));
+    pub fn replace(&self, objects: Objects) -> anyhow::Result<Vec<Broken>> {
+        let mut compiling = self.lock();
+        let broken = self.compile(&mut compiling, Arc::new(objects));
         // Of what is in force then, which may be what was before.
-        self.sources.want(&[&in_force.documents]);
+        self.sources.want(&[&self.in_force().objects]);
         self.wanted.notify_one();
         broken
     }
@@ -280,18 +319,33 @@ impl Engine {
     /// # Errors
     /// As [`Engine::replace`].
     pub async fn refresh(&self) -> anyhow::Result<Option<Vec<Broken>>> {
+        self.fetch().await;
+        self.compile_again()
+    }
+
+    /// Fetches what is due of what policies refer to.
+    pub async fn fetch(&self) {
         let Some(network) = &self.network else {
-            return Ok(None);
+            return;
         };
-        let documents = Arc::clone(&self.lock().documents);
-        let texts = remote_texts(&[&documents]);
+        let texts = remote_texts(&[&self.in_force().objects]);
         tokio::join!(self.sources.fetch(), network.remote.refresh(&texts));
-        let mut in_force = self.lock();
-        if self.known(&in_force.documents) == *in_force.referents {
+    }
+
+    /// Compiles what is in force again, where what it refers to has changed; `None` where it has not. May take long: not for a thread
+    /// that others wait for.
+    ///
+    /// # Errors
+    /// As [`Engine::replace`].
+    pub fn compile_again(&self) -> anyhow::Result<Option<Vec<Broken>>> {
+        let mut compiling = self.lock();
+        let in_force = self.in_force();
+        // Before anything is in force there is nothing to compile, and nothing that it would be right to put in force.
+        if in_force.policies.is_none() || self.known(&in_force.objects) == *in_force.referents {
             return Ok(None);
         }
-        let documents = Arc::clone(&in_force.documents);
-        self.compile(&mut in_force, documents).map(Some)
+        let objects = Arc::clone(&in_force.objects);
+        self.compile(&mut compiling, objects).map(Some)
     }
 
     /// Until there may be something to fetch that was not asked for before.
@@ -301,42 +355,47 @@ impl Engine {
 
     fn compile(
         &self,
-        in_force: &mut InForce,
-        documents: Arc<Documents>,
+        compiling: &mut Compiling,
+        objects: Arc<Objects>,
     ) -> anyhow::Result<Vec<Broken>> {
-        let referents = self.known(&documents);
-        let policies = documents.policies.iter();
-        let compiled: Vec<CompiledPolicy> = policies
-            .map(|policy| compile(&policy.value, &referents))
-            .collect();
-        let broken = compiled.iter().filter_map(broken).collect();
-        let set = PolicySet::new(compiled).context("too many globs in all policies together")?;
-        let secrets = documents.secrets.iter();
-        // Credentials are not part of what is judged with: a request that is under way may see the new ones.
-        self.credentials
-            .replace(secrets.map(|secret| secret.value.clone()).collect());
-        let trust = referents.default_trust.clone();
-        self.snapshot
-            .store(Arc::new(self.settings.snapshot(set, trust)));
-        *in_force = InForce {
-            documents,
-            referents: Arc::new(referents),
+        let referents = self.known(&objects);
+        let set = compiling.compiler.compile(&objects, &referents);
+        let set = set.context("too many globs in all policies together")?;
+        let broken = set.policies().iter().filter_map(|policy| broken(policy));
+        let broken = broken.collect();
+        let control = |map: &&Arc<ConfigMap>| {
+            map.metadata.name.as_deref() == Some(controls::CONFIG_MAP)
+                && is_in(&map.metadata, &self.settings.namespace)
         };
+        let map = objects.config_maps.iter().find(control);
+        let controls = compiling.controls.take(map.map(|map| &**map));
+        // Credentials are not part of what is judged with: a request that is under way may see the new ones.
+        self.credentials.replace(objects.secrets.clone());
+        let trust = referents.default_trust.clone();
+        let snapshot = self.settings.snapshot(Arc::clone(&set), trust, controls);
+        self.snapshot.store(Arc::new(snapshot));
+        self.in_force.send_replace(Arc::new(InForce {
+            objects,
+            referents: Arc::new(referents),
+            policies: Some(set),
+            controls,
+            controls_state: compiling.controls.state(),
+        }));
         Ok(broken)
     }
 
     /// What there is to refer to, now.
-    fn known(&self, documents: &Documents) -> Referents {
+    fn known(&self, objects: &Objects) -> Referents {
         Referents {
             remote_policies: self
                 .network
                 .as_ref()
                 .map(|network| network.remote.known())
                 .unwrap_or_default(),
-            kms_keys: self.sources.keys(documents),
-            trust_roots: self.sources.trust_roots(documents),
+            kms_keys: self.sources.keys(objects),
+            trust_roots: self.sources.trust_roots(objects),
             default_trust: self.sources.default_trust(),
-            ..referents(documents, &self.settings.namespace)
+            ..referents(objects, &self.settings.namespace)
         }
     }
 
@@ -365,46 +424,11 @@ impl Engine {
         file.watch(interval, stop, on_change).await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, InForce> {
-        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Compiling> {
+        self.compiling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What documents hold for policies to refer to: nothing that would have to be fetched.
-pub fn referents(documents: &Documents, namespace: &str) -> Referents {
-    let maps = documents.config_maps.iter().map(|map| &map.value);
-    let ours = maps.filter(|map| is_in(&map.metadata, namespace));
-    let config_maps = ours.map(|map| {
-        let name = map.metadata.name.clone().unwrap_or_default();
-        (name, map.data.clone().unwrap_or_default())
-    });
-    let secrets = documents.secrets.iter().map(|secret| &secret.value);
-    let ours = secrets.filter(|secret| is_in(&secret.metadata, namespace));
-    let secrets = ours.filter_map(|secret| {
-        let data = secret.data.iter().flatten();
-        let data = data.map(|(key, bytes)| (key.clone(), bytes.0.clone()));
-        Some((secret.metadata.name.clone()?, data.collect()))
-    });
-    Referents {
-        namespace: namespace.to_owned(),
-        config_maps: config_maps.collect(),
-        secrets: secrets.collect(),
-        ..Referents::default()
-    }
-}
-
-/// The texts behind URLs that these documents refer to.
-fn remote_texts(documents: &[&Documents]) -> BTreeSet<RemotePolicy> {
-    let policies = documents.iter().flat_map(|documents| &documents.policies);
-    policies
-        .flat_map(|policy| remote_policies(&policy.value))
-        .collect()
-}
-
-/// Whether something is in this namespace, which is that of whatever names none.
-fn is_in(metadata: &ObjectMeta, namespace: &str) -> bool {
-    let own = metadata.namespace.as_deref().unwrap_or_default();
-    own.is_empty() || own == namespace
 }
 
 /// What `--registry-ca` holds.
@@ -473,11 +497,16 @@ impl Settings {
     }
 
     /// `trust` is what is trusted by default; without any, nobody but the keys of policies is.
-    fn snapshot(&self, policies: PolicySet, trust: Option<Arc<TrustMaterial>>) -> Snapshot {
+    fn snapshot(
+        &self,
+        policies: Arc<PolicySet>,
+        trust: Option<Arc<TrustMaterial>>,
+        controls: Controls,
+    ) -> Snapshot {
         Snapshot {
-            policies: Arc::new(policies),
+            policies,
             trust: trust.unwrap_or_else(|| Arc::new(TrustMaterial::keys_only())),
-            no_match: self.no_match,
+            no_match: controls.no_match,
             tags: self.tags,
             kinds: Arc::clone(&self.kinds),
         }
@@ -490,31 +519,4 @@ fn broken(policy: &CompiledPolicy) -> Option<Broken> {
         name: policy.name.to_string(),
         problems: problems.iter().map(ToString::to_string).collect(),
     })
-}
-
-/// Documents that were read and mean nothing to this version, each in words: nobody shall believe that they are in force.
-pub fn unused(documents: &Documents, namespace: &str) -> Vec<String> {
-    let line = |kind: &str, name: Option<&String>, origin: &Origin| {
-        let name = name.map_or("", String::as_str);
-        format!(
-            "{}: {kind} {name} is not used by this version",
-            origin.file.display()
-        )
-    };
-    let foreign = documents
-        .config_maps
-        .iter()
-        .filter(|d| !is_in(&d.value.metadata, namespace));
-    let maps = foreign.map(|d| {
-        let name = d.value.metadata.name.as_deref().unwrap_or_default();
-        format!(
-            "{}: ConfigMap {name} is not used: policies refer to those of namespace {namespace}",
-            d.origin.file.display()
-        )
-    });
-    let namespaces = documents
-        .namespaces
-        .iter()
-        .map(|d| line("Namespace", d.value.metadata.name.as_ref(), &d.origin));
-    maps.chain(namespaces).collect()
 }

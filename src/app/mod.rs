@@ -3,8 +3,13 @@
 //! | file | what it composes |
 //! |---|---|
 //! | [`cases`] | one case of `vouchsafe test`: the engine over recorded answers |
+//! | [`cluster`] | the watch on the API server, and the engine that follows it |
+//! | `compiler` | policies as they are compiled, kept while nothing about them changes |
+//! | [`controls`] | settings of the ConfigMap `config-policy-controller` |
 //! | [`engine`] | judge, registries, credentials and the snapshot of policies: shared by the webhook and the command line |
+//! | [`in_force`] | what is in force, and what became of each object |
 //! | [`kinds`] | the file of `--kinds` |
+//! | [`objects`] | what there is in objects beside policies |
 //! | `observers` | what edge and registry client report, as metrics |
 //! | `policies` | what a ClusterImagePolicy or TrustRoot is told when it is applied |
 //! | [`roots`] | the root that is trusted where nobody names another one |
@@ -12,8 +17,13 @@
 //! | [`webhook`] | the engine behind HTTPS, its certificate, its admin port, and the tasks that keep all of it fresh |
 
 pub mod cases;
+pub mod cluster;
+mod compiler;
+pub mod controls;
 pub mod engine;
+pub mod in_force;
 pub mod kinds;
+pub mod objects;
 mod observers;
 mod policies;
 pub mod roots;

@@ -17,8 +17,8 @@ use sha2::{Digest as _, Sha256};
 use sigstore_trust_root::SigstoreInstance;
 use tokio::time::{Instant, timeout};
 
-use crate::adapters::files::Documents;
 use crate::adapters::kms::{KeyServices, KmsSettings};
+use crate::adapters::objects::Objects;
 use crate::adapters::outbound::Outbound;
 use crate::adapters::refresh::{Count, Held, Rhythm};
 use crate::adapters::trust::{Mirror, TrustedRootFile};
@@ -148,10 +148,10 @@ impl Sources {
         });
     }
 
-    /// From now on exactly what these documents refer to is wanted.
-    pub(super) fn want(&self, documents: &[&Documents]) {
+    /// From now on exactly what these objects refer to is wanted.
+    pub(super) fn want(&self, objects: &[&Objects]) {
         let now = Instant::now();
-        let each = || documents.iter().copied();
+        let each = || objects.iter().copied();
         let keys = each().flat_map(kms_references).take(REFERENCES);
         let keys: BTreeSet<String> = keys.collect();
         self.keys.want(&keys, now);
@@ -209,28 +209,32 @@ impl Sources {
         );
     }
 
-    /// The keys of key management services that these documents name, or why one is not there.
-    pub(super) fn keys(&self, documents: &Documents) -> BTreeMap<String, Fetched> {
+    /// The keys of key management services that these objects name, or why one is not there.
+    pub(super) fn keys(&self, objects: &Objects) -> BTreeMap<String, Fetched> {
         let now = Instant::now();
-        let keys = kms_references(documents).map(|reference| {
+        let keys = kms_references(objects).map(|reference| {
             let key = self.keys.get(&reference, now);
             (reference, key)
         });
         keys.collect()
     }
 
-    /// The trust roots of these documents by name, or why one cannot be used.
+    /// The trust roots of these objects by name, or why one cannot be used.
     pub(super) fn trust_roots(
         &self,
-        documents: &Documents,
+        objects: &Objects,
     ) -> BTreeMap<String, Result<Arc<TrustMaterial>, String>> {
         let now = Instant::now();
-        let roots = documents.trust_roots.iter().filter_map(|root| {
-            let name = root.value.metadata.name.clone()?;
-            let trust = self.trust_root(&root.value, now).map(|root| root.trust);
+        let roots = objects.trust_roots.iter().filter_map(|root| {
+            let name = root.metadata.name.clone()?;
+            let trust = self.trust_root(root, now).map(|root| root.trust);
             Some((name, trust))
         });
-        roots.collect()
+        let unreadable = objects.unreadable_trust_roots.iter().filter_map(|root| {
+            let name = root.metadata.name.clone()?;
+            Some((name, Err(format!("it cannot be read: {}", root.error))))
+        });
+        roots.chain(unreadable).collect()
     }
 
     /// What is trusted where a policy names no TrustRoot.
@@ -244,12 +248,10 @@ impl Sources {
     }
 
     /// How things stand.
-    pub(super) fn references(&self, documents: &Documents) -> References {
+    pub(super) fn references(&self, objects: &Objects) -> References {
         let now = Instant::now();
-        let given = documents
-            .trust_roots
-            .iter()
-            .filter_map(|root| self.trust_root(&root.value, now).ok()?.expires);
+        let roots = objects.trust_roots.iter();
+        let given = roots.filter_map(|root| self.trust_root(root, now).ok()?.expires);
         let default = match &self.default {
             DefaultTrust::Given(_) => None,
             DefaultTrust::Mirrored { name, .. } => self.roots.get(name, now).ok(),
@@ -445,21 +447,17 @@ fn name_of(remote: &api::RemoteRoot) -> String {
 }
 
 /// Every key of a key management service that a policy names.
-fn kms_references(documents: &Documents) -> impl Iterator<Item = String> {
-    let authorities = documents
-        .policies
-        .iter()
-        .flat_map(|policy| &policy.value.spec.authorities);
+fn kms_references(objects: &Objects) -> impl Iterator<Item = String> {
+    let policies = objects.policies.iter();
+    let authorities = policies.flat_map(|policy| &policy.spec.authorities);
     let keys = authorities.filter_map(|authority| authority.key.as_ref());
     keys.map(|key| key.kms.clone())
         .filter(|kms| !kms.is_empty())
 }
 
-fn remotes(documents: &Documents) -> impl Iterator<Item = &api::RemoteRoot> {
-    documents
-        .trust_roots
-        .iter()
-        .filter_map(|root| root.value.spec.remote.as_ref())
+fn remotes(objects: &Objects) -> impl Iterator<Item = &api::RemoteRoot> {
+    let roots = objects.trust_roots.iter();
+    roots.filter_map(|root| root.spec.remote.as_ref())
 }
 
 fn told<V>(what: &str, name: &str, fetched: &Result<V, String>) {
@@ -476,16 +474,13 @@ fn told<V>(what: &str, name: &str, fetched: &Result<V, String>) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
     use serde_json::json;
 
     use super::*;
-    use crate::adapters::files::{Origin, Sourced};
 
-    fn documents(organization: &str) -> Documents {
+    fn objects(organization: &str) -> Objects {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let mut params = rcgen::CertificateParams::default();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -498,28 +493,20 @@ mod tests {
                 "certChain": BASE64_STANDARD.encode(chain),
             }]}},
         }));
-        let origin = Origin {
-            file: Path::new("root.yaml").to_owned(),
-            document: 1,
-            line: 1,
-        };
-        Documents {
-            trust_roots: vec![Sourced {
-                origin,
-                value: root.unwrap(),
-            }],
-            ..Documents::default()
+        Objects {
+            trust_roots: vec![Arc::new(root.unwrap())],
+            ..Objects::default()
         }
     }
 
     #[tokio::test]
     async fn what_a_resource_holds_is_read_once_until_it_changes() {
         let (sources, _) = Sources::new(&TrustArgs::default(), None).unwrap();
-        let ours = |documents: &Documents| {
-            let mut roots = sources.trust_roots(documents);
+        let ours = |objects: &Objects| {
+            let mut roots = sources.trust_roots(objects);
             roots.remove("ours").unwrap().unwrap()
         };
-        let (before, after) = (documents("before"), documents("after"));
+        let (before, after) = (objects("before"), objects("after"));
         let first = ours(&before);
         assert!(Arc::ptr_eq(&first, &ours(&before)));
         let changed = ours(&after);

@@ -11,11 +11,14 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::engine::{self, Broken, Engine};
+use super::cluster::{self, ClusterSettings};
+use super::engine::{Broken, Engine};
+use super::objects;
 use super::observers::{Requests, Reviews};
 use super::policies::PolicyReviewer;
 use super::sources::References;
 use crate::adapters::certs::{self, CertificateFiles, ServingCertificate};
+use crate::adapters::cluster::Cluster;
 use crate::adapters::files;
 use crate::adapters::metrics::Metrics;
 use crate::adapters::oci::{RegistriesError, RegistryHosts, watch_registries};
@@ -35,6 +38,8 @@ use crate::workload::Request;
 pub struct WebhookSettings {
     /// Policies, and how images are judged.
     pub judge: JudgeArgs,
+    /// The cluster that policies come from; `None` where they come from files.
+    pub cluster: Option<ClusterSettings>,
     /// Where reviews are answered.
     pub listen: SocketAddr,
     /// Where health and metrics are told.
@@ -80,7 +85,7 @@ pub struct Running {
     pub address: SocketAddr,
     /// Where health and metrics are told.
     pub admin_address: SocketAddr,
-    /// Policies that do not compile: they deny what they match.
+    /// Policies from files that do not compile: they deny what they match.
     pub broken: Vec<Broken>,
     tasks: JoinSet<&'static str>,
     stop: CancellationToken,
@@ -96,41 +101,50 @@ struct Reviewer {
 /// How long calls in flight may take after the listener is closed: the longest deadline of a review.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// Starts a webhook: policies and certificate are there before anything listens.
+/// Starts a webhook: the certificate is there before anything listens, and so are policies that come from files. Those of a cluster come
+/// when they come: until then every image is denied, and the process is not ready.
 pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     let metrics = Arc::new(Metrics::new());
     let readiness = Readiness::new();
-    let policies_pending = readiness.register("policies");
     let observer = Arc::new(Requests(Arc::clone(&metrics)));
     let engine = Engine::new(&settings.judge, &settings.limits, observer)?;
-    let engine = Arc::new(engine.keeping(settings.max_stale));
-    let documents = files::load(&settings.judge.policies)?;
-    warn_unused(&documents, &engine);
-    let known = documents.fingerprint;
-    engine.prepare(&documents).await;
-    let broken = engine.replace(documents)?;
-    count(&metrics, &engine, &broken);
-    let loaded = engine.snapshot().policies.policies().len();
-    tracing::info!(policies = loaded, broken = broken.len(), "policies loaded");
-    policies_pending.ready();
-
+    let engine = engine.keeping(settings.max_stale);
+    let cluster = connect(&settings).await?;
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+    let (engine, broken) = if let Some((cluster, cluster_settings)) = &cluster {
+        let engine = Arc::new(engine.awaiting_policies());
+        let of_cluster = cluster::Tasks {
+            cluster: cluster.clone(),
+            engine: Arc::clone(&engine),
+            metrics: Arc::clone(&metrics),
+            stop: stop.clone(),
+        };
+        of_cluster.spawn(cluster_settings, &readiness, &mut tasks);
+        (engine, Vec::new())
+    } else {
+        let engine = Arc::new(engine);
+        let documents = files::load(&settings.judge.policies)?;
+        let broken = put_in_force(&documents, &engine).await?;
+        told(&metrics, &engine, &broken, &[]);
+        let watching = reload(
+            &settings,
+            documents.fingerprint,
+            Arc::clone(&engine),
+            Arc::clone(&metrics),
+            stop.clone(),
+        );
+        tasks.spawn(async move {
+            watching.await;
+            "the watch on policies"
+        });
+        (engine, broken)
+    };
+
     let serving = certificate(&settings.certificate, &metrics, &stop, &mut tasks).await?;
     let bound = Bound::tls(settings.listen, Tls::new(serving, settings.oldest_tls)?).await?;
     let bound_admin = Bound::plain(settings.admin_listen).await?;
     let (address, admin_address) = (bound.address(), bound_admin.address());
 
-    let watching = reload(
-        &settings,
-        known,
-        Arc::clone(&engine),
-        Arc::clone(&metrics),
-        stop.clone(),
-    );
-    tasks.spawn(async move {
-        watching.await;
-        "the watch on policies"
-    });
     keep_fresh(&settings, &engine, &metrics, &stop, &mut tasks);
     if let Some(watching) = reload_registries(&settings, &engine, stop.clone()) {
         tasks.spawn(async move {
@@ -193,6 +207,16 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         tasks,
         stop,
     })
+}
+
+/// The cluster, where there is one. Nothing is asked of it yet.
+async fn connect(settings: &WebhookSettings) -> anyhow::Result<Option<(Cluster, ClusterSettings)>> {
+    let Some(cluster) = settings.cluster.clone() else {
+        return Ok(None);
+    };
+    let kubeconfig = cluster.kubeconfig.as_deref();
+    let connected = Cluster::connect(kubeconfig, &settings.judge.namespace).await?;
+    Ok(Some((connected, cluster)))
 }
 
 /// The tasks that keep fresh what policies refer to, and what is trusted by default.
@@ -262,15 +286,12 @@ fn reload(
     let on_change = move |loaded: Result<files::Documents, files::LoadError>| {
         let (engine, metrics) = (Arc::clone(&engine), Arc::clone(&metrics));
         async move {
-            match put_in_force(loaded, &engine).await {
-                Ok(broken) => {
-                    count(&metrics, &engine, &broken);
-                    tracing::info!(
-                        policies = engine.snapshot().policies.policies().len(),
-                        broken = broken.len(),
-                        "policies reloaded"
-                    );
-                }
+            let replaced = match loaded {
+                Ok(documents) => put_in_force(&documents, &engine).await,
+                Err(error) => Err(error.into()),
+            };
+            match replaced {
+                Ok(broken) => told(&metrics, &engine, &broken, &[]),
                 Err(error) => {
                     tracing::error!(error = %format!("{error:#}"), "policies cannot be read; the last good set stays in force");
                 }
@@ -287,14 +308,16 @@ fn reload(
 }
 
 async fn put_in_force(
-    loaded: Result<files::Documents, files::LoadError>,
+    documents: &files::Documents,
     engine: &Engine,
 ) -> anyhow::Result<Vec<Broken>> {
-    let documents = loaded?;
-    warn_unused(&documents, engine);
+    for unused in objects::unused(documents, engine.namespace()) {
+        tracing::warn!("{unused}");
+    }
+    let objects = documents.objects();
     // What is in force stays so until what the new policies refer to is there.
-    engine.prepare(&documents).await;
-    engine.replace(documents)
+    engine.prepare(&objects).await;
+    engine.replace(objects)
 }
 
 /// Keeps the settings of registries as their file has them. What cannot be used changes nothing.
@@ -331,13 +354,13 @@ fn reload_registries(
 async fn refresh(engine: Arc<Engine>, metrics: Arc<Metrics>) {
     const LOOK: Duration = Duration::from_secs(5);
     loop {
-        match engine.refresh().await {
+        engine.fetch().await;
+        let compiling = Arc::clone(&engine);
+        let compiled = tokio::task::spawn_blocking(move || compiling.compile_again()).await;
+        match compiled.map_err(anyhow::Error::from).flatten() {
             Ok(Some(broken)) => {
-                count(&metrics, &engine, &broken);
-                tracing::info!(
-                    broken = broken.len(),
-                    "policies compiled again: what they refer to has changed"
-                );
+                tracing::info!("what policies refer to has changed");
+                told(&metrics, &engine, &broken, &[]);
             }
             Ok(None) => {}
             Err(error) => {
@@ -350,18 +373,17 @@ async fn refresh(engine: Arc<Engine>, metrics: Arc<Metrics>) {
     }
 }
 
-fn warn_unused(documents: &files::Documents, engine: &Engine) {
-    for unused in engine::unused(documents, engine.namespace()) {
-        tracing::warn!("{unused}");
-    }
-}
-
-fn count(metrics: &Metrics, engine: &Engine, broken: &[Broken]) {
-    let all = engine.snapshot().policies.policies().len();
+/// Tells what was put in force. What was broken before is not told again.
+pub(super) fn told(metrics: &Metrics, engine: &Engine, broken: &[Broken], before: &[Broken]) {
+    let in_force = engine.in_force();
+    let policies = in_force.policies.as_ref();
+    let all = policies.map_or(0, |set| set.policies().len());
     metrics.policies(all.saturating_sub(broken.len()), broken.len());
-    for policy in broken {
+    metrics.controls(in_force.controls_state.as_str());
+    for policy in broken.iter().filter(|policy| !before.contains(policy)) {
         tracing::warn!(policy = policy.name, problems = ?policy.problems, "policy cannot be used; images it matches are denied");
     }
+    tracing::info!(policies = all, broken = broken.len(), "policies in force");
 }
 
 fn count_references(metrics: &Metrics, engine: &Engine) {

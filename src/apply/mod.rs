@@ -79,6 +79,37 @@ pub fn check_policy(
     findings(wrong, warnings)
 }
 
+/// The same, where policies without authorities are accepted (policy-controller's `fail-on-empty-authorities: "false"`). Such a policy is
+/// checked as if it had the one authority that it amounts to, which never vouches for anything.
+pub fn check_policy_without_authorities(
+    policy: &api::ClusterImagePolicy,
+    namespace: &str,
+    surroundings: Surroundings<'_>,
+) -> Vec<Finding> {
+    let spec = &policy.spec;
+    if !spec.authorities.is_empty() || spec.policy.is_some() {
+        return check_policy(policy, namespace, surroundings);
+    }
+    let mut amounting = policy.clone();
+    amounting.spec.authorities.push(api::Authority {
+        static_: Some(api::StaticRef {
+            action: "fail".to_owned(),
+            ..api::StaticRef::default()
+        }),
+        ..api::Authority::default()
+    });
+    let mut findings = check_policy(&amounting, namespace, surroundings);
+    findings.push(Finding {
+        severity: Severity::Warning,
+        problem: Problem::new(
+            "no authorities",
+            "spec.authorities",
+            "nobody can vouch for the images that the policy matches: they are denied",
+        ),
+    });
+    findings
+}
+
 /// Checks a `TrustRoot`. Findings come in the same order as those of [`check_policy`].
 pub fn check_trust_root(root: &api::TrustRoot) -> Vec<Finding> {
     findings(trust_root::check(&root.spec), Vec::new())

@@ -214,6 +214,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             registries: None,
             trust: TrustArgs::default(),
         },
+        cluster: None,
         listen: free_port,
         admin_listen: free_port,
         certificate: Certificate::Generated {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Exit, note, print};
 use crate::adapters::files::{self, Cause, Documents, Origin};
-use crate::app::{engine, kinds};
+use crate::app::{kinds, objects};
 use crate::apply::{self, Finding, Severity, Surroundings};
 use crate::explain::printable_line;
 
@@ -116,7 +116,7 @@ pub(super) fn run(args: &LintArgs) -> anyhow::Result<Exit> {
 }
 
 fn resources(documents: &Documents, namespace: &str) -> Vec<Resource> {
-    let referents = engine::referents(documents, namespace);
+    let referents = objects::referents(&documents.objects(), namespace);
     let policies = documents.policies.iter().map(|policy| {
         let around = Surroundings::Partly(&referents);
         let found = apply::check_policy(&policy.value, namespace, around);

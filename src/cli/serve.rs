@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Exit, colour_on_stderr, print};
 use crate::adapters::certs::CertificateFiles;
 use crate::adapters::remote_policies::MAX_STALE;
+use crate::app::cluster::ClusterSettings;
 use crate::app::webhook::{self, Certificate, WebhookSettings};
 use crate::config::JudgeArgs;
 use crate::limits::Limits;
@@ -18,15 +19,28 @@ use crate::telemetry::{self, LogFormat};
 
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
+#[command(mut_arg("policies", |policies| policies.help(POLICIES)))]
 #[command(after_help = "Once it accepts calls it prints, on standard output:
   listening https://HOST:PORT
   admin http://HOST:PORT
+
+Without --policies it follows the API server: ClusterImagePolicies, TrustRoots, and the ConfigMaps and
+Secrets of --namespace. Until it has read them every image is denied, and /readyz says what is missing.
 
 Example, without a cluster:
   vouchsafe serve --policies policies/ --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --ca-out ca.pem")]
 pub(super) struct ServeArgs {
     #[command(flatten)]
     judge: JudgeArgs,
+
+    /// How the API server is reached; without it, as the service account of the Pod we run in
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "policies",
+        env = "VOUCHSAFE_KUBECONFIG"
+    )]
+    kubeconfig: Option<PathBuf>,
 
     /// Where reviews are answered, over HTTPS; port 0 takes a free one
     #[arg(
@@ -117,6 +131,9 @@ pub(super) struct ServeArgs {
     log: String,
 }
 
+/// What `--policies` is for `serve`.
+const POLICIES: &str = "Do without a cluster: a file or folder with policies, trust roots, and the Secrets and ConfigMaps they refer to (YAML or JSON). May be given again";
+
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum TlsMin {
     /// For an API server that has nothing newer
@@ -175,8 +192,13 @@ fn settings(args: ServeArgs) -> WebhookSettings {
             authority_out: args.ca_out,
         },
     };
+    let cluster = args.judge.policies.is_empty().then(|| ClusterSettings {
+        kubeconfig: args.kubeconfig,
+        ..ClusterSettings::default()
+    });
     WebhookSettings {
         judge: args.judge,
+        cluster,
         listen: args.listen,
         admin_listen: args.admin_listen,
         certificate,

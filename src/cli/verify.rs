@@ -13,7 +13,8 @@ use super::progress::Progress;
 use super::record::Record;
 use super::{Exit, note, print, style};
 use crate::adapters::files;
-use crate::app::engine::{self, Broken, Engine};
+use crate::app::engine::{Broken, Engine};
+use crate::app::objects;
 use crate::config::{JudgeArgs, Tags};
 use crate::explain::{self, Style};
 use crate::limits::Limits;
@@ -22,6 +23,7 @@ use crate::workload::{FieldPath, Request};
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
+#[command(mut_arg("policies", |policies| policies.required(true)))]
 #[command(after_help = "Exit codes:
   0  admitted, warnings included
   1  an image is denied (with --fail-on warn: or warned about)
@@ -113,11 +115,12 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
         (None, engine)
     };
     let documents = files::load(&args.judge.policies)?;
-    for unused in &engine::unused(&documents, engine.namespace()) {
+    for unused in &objects::unused(&documents, engine.namespace()) {
         note(unused);
     }
-    engine.prepare(&documents).await;
-    let broken = engine.replace(documents)?;
+    let objects = documents.objects();
+    engine.prepare(&objects).await;
+    let broken = engine.replace(objects)?;
     // Policies are decided about before any image is.
     if !broken.is_empty() {
         let told: Vec<String> = broken.iter().map(Broken::to_string).collect();

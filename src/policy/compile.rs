@@ -81,6 +81,42 @@ pub fn compile(policy: &api::ClusterImagePolicy, referents: &Referents) -> Compi
     }
 }
 
+/// A policy that cannot be read: broken, and about the images that it names. Where those cannot be read either, it is about all.
+pub fn unreadable(policy: &api::UnreadablePolicy) -> CompiledPolicy {
+    let mut problems = Vec::new();
+    let globs = globs(&policy.images, &mut problems);
+    let mode = mode(&policy.mode, &mut problems);
+    // What else is wrong is told when it can be read.
+    let problem = Problem::new(
+        "cannot be read",
+        policy.error.at().to_string(),
+        policy.error.to_string(),
+    );
+    CompiledPolicy {
+        name: Arc::from(policy.metadata.name.as_deref().unwrap_or_default()),
+        mode,
+        globs,
+        selectors: Vec::new(),
+        body: Err(vec![problem]),
+    }
+}
+
+/// What stands where the policies are not there yet: it denies every image, and says so.
+pub fn unready() -> CompiledPolicy {
+    let problem = Problem::new(
+        "policies are not there yet",
+        "spec",
+        "they have not been read from the API server since the start; try again in a moment",
+    );
+    CompiledPolicy {
+        name: Arc::from("policies-not-read-yet"),
+        mode: Mode::Enforce,
+        globs: ImageGlob::new("**").into_iter().collect(),
+        selectors: Vec::new(),
+        body: Err(vec![problem]),
+    }
+}
+
 // === impl CompiledPolicy ===
 
 impl CompiledPolicy {

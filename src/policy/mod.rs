@@ -24,7 +24,7 @@ pub use authority::{
     AttestationRule, Authority, AuthorityKind, Place, PullSecret, PullSecretForm, SignedBy,
     StaticAction, Wanted,
 };
-pub use compile::{CompiledPolicy, Policy, compile};
+pub use compile::{CompiledPolicy, Policy, compile, unreadable, unready};
 pub use problem::Problem;
 pub use program::{Inputs, WholeProgram};
 pub use referents::{Fetched, Referents, RemotePolicy, remote_policies};

@@ -3,6 +3,7 @@
 //! Compiling is pure: whoever calls it has fetched these before, and compiles again when one of them changes. A reference that is
 //! not here is a problem of the policy which names it, and of that policy alone.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,6 +39,57 @@ pub struct RemotePolicy {
     pub url: String,
     /// SHA-256 of the text, in lower-case hexadecimal.
     pub sha256: String,
+}
+
+// === impl Referents ===
+
+impl Referents {
+    /// What a policy names of these, and no more. Compiled against it, the policy is what it is compiled against all; and while it stays
+    /// equal, nothing changes by compiling again.
+    #[must_use]
+    pub fn named_by(&self, policy: &api::ClusterImagePolicy) -> Self {
+        let authorities = || policy.spec.authorities.iter();
+        let keyless = || authorities().filter_map(|authority| authority.keyless.as_ref());
+        let certificates = keyless().filter_map(|keyless| keyless.ca_cert.as_ref());
+        let own = authorities().filter_map(|authority| authority.key.as_ref());
+        let keys: Vec<&api::KeyRef> = own.chain(certificates).collect();
+        let of_keys = keys.iter().filter_map(|key| key.secret_ref.as_ref());
+        let sources = authorities().flat_map(|authority| &authority.sources);
+        let of_sources = sources.flat_map(|source| &source.signature_pull_secrets);
+        let secrets = of_keys
+            .map(|secret| &secret.name)
+            .chain(of_sources.map(|secret| &secret.name));
+        let attestations = authorities().flat_map(|authority| &authority.attestations);
+        let programs = attestations.filter_map(|attestation| attestation.policy.as_ref());
+        let maps = programs
+            .chain(&policy.spec.policy)
+            .filter_map(|program| program.config_map_ref.as_ref());
+        let logs = authorities().filter_map(|authority| authority.ctlog.as_ref());
+        let stamps = authorities().filter_map(|authority| authority.rfc3161_timestamp.as_ref());
+        let roots = keyless()
+            .map(|keyless| &keyless.trust_root_ref)
+            .chain(logs.map(|log| &log.trust_root_ref))
+            .chain(stamps.map(|stamps| &stamps.trust_root_ref));
+        Self {
+            namespace: self.namespace.clone(),
+            config_maps: pick(&self.config_maps, maps.map(|map| &map.name)),
+            secrets: pick(&self.secrets, secrets),
+            remote_policies: pick(&self.remote_policies, remote_policies(policy)),
+            kms_keys: pick(&self.kms_keys, keys.iter().map(|key| &key.kms)),
+            trust_roots: pick(&self.trust_roots, roots),
+            default_trust: self.default_trust.clone(),
+        }
+    }
+}
+
+fn pick<K: Ord + Clone, V: Clone>(
+    all: &BTreeMap<K, V>,
+    names: impl Iterator<Item = impl Borrow<K>>,
+) -> BTreeMap<K, V> {
+    let found = names.filter_map(|name| all.get_key_value(name.borrow()));
+    found
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// The texts behind URLs that a policy refers to.

@@ -33,7 +33,8 @@ impl PolicySet {
     ///
     /// # Errors
     /// The globs together are larger than one automaton may be.
-    pub fn new(mut policies: Vec<CompiledPolicy>) -> Result<Self, GlobSetTooLarge> {
+    pub fn new<P: Into<Arc<CompiledPolicy>>>(policies: Vec<P>) -> Result<Self, GlobSetTooLarge> {
+        let mut policies: Vec<Arc<CompiledPolicy>> = policies.into_iter().map(Into::into).collect();
         policies.sort_by(|a, b| a.name.cmp(&b.name));
         let mut globs: Vec<ImageGlob> = Vec::new();
         let mut owners = Vec::new();
@@ -46,7 +47,7 @@ impl PolicySet {
         let names_digests = globs.iter().any(names_a_digest);
         let globs = GlobSet::new(&globs)?;
         Ok(Self {
-            policies: policies.into_iter().map(Arc::new).collect(),
+            policies,
             globs,
             owners,
             names_digests,

@@ -11,6 +11,7 @@
     reason = "each suite uses its part, and a fixture that breaks fails the test by panicking"
 )]
 
+pub mod api_server;
 pub mod command;
 pub mod policies;
 pub mod policy_text;

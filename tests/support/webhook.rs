@@ -16,7 +16,7 @@ use vouchsafe::server::TlsVersion;
 /// The webhook in this process, on a loopback port, with a certificate of its own. Stops when it is dropped.
 pub struct Webhook {
     caller: Caller,
-    _running: Running,
+    running: Running,
     folder: TempDir,
 }
 
@@ -117,7 +117,7 @@ impl Webhook {
         let caller = Caller::new(&format!("https://{}", running.address), &authority);
         Self {
             caller,
-            _running: running,
+            running,
             folder,
         }
     }
@@ -130,6 +130,11 @@ impl Webhook {
     /// Posts a document to a path, and gives the JSON that comes back.
     pub async fn post(&self, path: &str, document: &Value) -> Value {
         self.caller.post(path, document).await
+    }
+
+    /// Where its health and metrics are told (`http://127.0.0.1:PORT`).
+    pub fn admin(&self) -> String {
+        format!("http://{}", self.running.admin_address)
     }
 
     /// From now on its policies are these, as soon as it looks again.
@@ -174,6 +179,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             registries: None,
             trust: TrustArgs::default(),
         },
+        cluster: None,
         listen: loopback,
         admin_listen: loopback,
         certificate: Certificate::Generated {

@@ -68,9 +68,9 @@ impl Desk {
 
     /// Puts what is in the folder in force, as a webhook does it.
     async fn put_in_force(&self, engine: &Engine) -> Arc<Referents> {
-        let documents = files::load(&[self.policies()]).unwrap();
-        engine.prepare(&documents).await;
-        engine.replace(documents).unwrap();
+        let objects = files::load(&[self.policies()]).unwrap().objects();
+        engine.prepare(&objects).await;
+        engine.replace(objects).unwrap();
         engine.referents()
     }
 

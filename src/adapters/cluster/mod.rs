@@ -2,11 +2,18 @@
 //!
 //! [`Cluster`] is a connection and the namespace we live in; each file beside this one is one thing that is done with it.
 
+mod objects;
+mod store;
+mod watch;
+
 use std::path::Path;
 use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+
+pub use objects::{ObjectWatch, watch_objects};
+pub use watch::{Pace, WatchObserver, Watched};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);

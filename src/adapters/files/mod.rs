@@ -20,6 +20,7 @@ mod watch;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 
@@ -31,6 +32,7 @@ pub use snapshot::{
 pub use tree::Position;
 pub use watch::watch;
 
+use super::objects::Objects;
 use crate::api::{ClusterImagePolicy, TrustRoot};
 use snapshot::Snapshot;
 
@@ -49,6 +51,24 @@ pub struct Documents {
     pub namespaces: Vec<Sourced<Namespace>>,
     /// Of which bytes this was read.
     pub fingerprint: Fingerprint,
+}
+
+impl Documents {
+    /// What is enforced of them, wherever it was written.
+    pub fn objects(&self) -> Objects {
+        Objects {
+            policies: values(&self.policies),
+            trust_roots: values(&self.trust_roots),
+            secrets: values(&self.secrets),
+            config_maps: values(&self.config_maps),
+            ..Objects::default()
+        }
+    }
+}
+
+fn values<T>(sourced: &[Sourced<T>]) -> Vec<Arc<T>> {
+    let values = sourced.iter().map(|sourced| &sourced.value);
+    values.map(Arc::clone).collect()
 }
 
 /// Counts only: Secrets do not belong into logs.
@@ -70,7 +90,7 @@ pub struct Sourced<T> {
     /// Where it was written.
     pub origin: Origin,
     /// The value.
-    pub value: T,
+    pub value: Arc<T>,
 }
 
 /// Where a document begins.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 
@@ -128,7 +129,7 @@ impl Sorter {
         match decode(tree.to_json()) {
             Ok(value) => Some(Sourced {
                 origin: origin.clone(),
-                value,
+                value: Arc::new(value),
             }),
             Err(error) => {
                 let position = tree.locate(&error.at());

@@ -4,6 +4,7 @@
 //! others, and each new one would be a new series for ever (T-42, CVE-2026-49835).
 
 mod labels;
+mod watches;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use labels::{
     AdmissionLabels, CallLabels, ImageLabels, LoadLabels, MutationLabels, PinLabels, PolicyLabels,
     ReferenceLabels, RegistryLabels, Word,
 };
+use watches::Watches;
 
 /// Upper ends of the histogram of admissions, in seconds: from what memory answers to the longest timeout of a webhook.
 const SECONDS: [f64; 13] = [
@@ -52,6 +54,7 @@ pub struct Metrics {
     trust_not_after: Gauge,
     certificate_not_after: Gauge,
     certificate_loads: Family<LoadLabels, Counter>,
+    watches: Watches,
 }
 
 // === impl Metrics ===
@@ -78,6 +81,7 @@ impl Metrics {
             trust_not_after: Gauge::default(),
             certificate_not_after: Gauge::default(),
             certificate_loads: Family::default(),
+            watches: Watches::default(),
         };
         metrics.register();
         metrics
@@ -171,6 +175,7 @@ impl Metrics {
             "Serving certificates that were renewed or refused",
             self.certificate_loads.clone(),
         );
+        self.watches.register(registry);
     }
 
     /// A review was answered. `operation` is `None` where the review was not read.

@@ -1,0 +1,149 @@
+//! The engine in a cluster: it follows what the API server has.
+//!
+//! ```text
+//! adapters/cluster: four watches ─► Objects, whole ─► Engine::prepare ─► Engine::replace (compiled on a thread of its own)
+//! ```
+//!
+//! Until all four have been listed once, the process is not ready and every image is denied. After that nothing takes readiness back:
+//! whatever happens to the API server, what is known stays in force.
+
+mod changes;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::engine::{Broken, Engine};
+use super::webhook::told;
+use crate::adapters::cluster::{Cluster, ObjectWatch, Pace, WatchObserver, Watched, watch_objects};
+use crate::adapters::metrics::Metrics;
+use crate::adapters::objects::Objects;
+use crate::server::{Pending, Readiness};
+
+/// What a webhook in a cluster is told of it.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterSettings {
+    /// The file that says how the API server is reached; without one, the service account of our Pod does.
+    pub kubeconfig: Option<PathBuf>,
+    /// How watches keep time.
+    pub pace: Pace,
+}
+
+/// What the tasks of a cluster share.
+pub(super) struct Tasks {
+    pub(super) cluster: Cluster,
+    pub(super) engine: Arc<Engine>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) stop: CancellationToken,
+}
+
+/// How long a change waits for what its policies refer to: at the first time, and later, when other changes wait behind it. What is not
+/// there then is fetched in the background.
+const FIRST_PREPARATION: Duration = Duration::from_secs(20);
+const PREPARATION: Duration = Duration::from_secs(3);
+
+// === impl Tasks ===
+
+impl Tasks {
+    /// Starts them.
+    pub(super) fn spawn(
+        self,
+        settings: &ClusterSettings,
+        readiness: &Readiness,
+        tasks: &mut JoinSet<&'static str>,
+    ) {
+        let observer = Arc::new(Observer::new(Arc::clone(&self.metrics), readiness));
+        let in_force = readiness.register("policies");
+        let (watch, watching) = watch_objects(&self.cluster, settings.pace.clone(), observer);
+        let stop = self.stop.clone();
+        tasks.spawn(async move {
+            stop.run_until_cancelled(watching).await;
+            "the watch on the API server"
+        });
+        tasks.spawn(async move {
+            let stop = self.stop.clone();
+            stop.run_until_cancelled(self.follow(watch, in_force)).await;
+            "the follower of the API server"
+        });
+    }
+
+    /// Puts in force what the watches have seen, for ever.
+    async fn follow(self, mut watch: ObjectWatch, in_force: Pending) {
+        let (mut in_force, mut known) = (Some(in_force), Vec::new());
+        loop {
+            let objects = watch.next().await;
+            let patience = if in_force.is_some() {
+                FIRST_PREPARATION
+            } else {
+                PREPARATION
+            };
+            let before = Arc::clone(&self.engine.in_force().objects);
+            let changes = changes::between(&before, &objects);
+            self.engine.prepare_within(&objects, patience).await;
+            match self.replace(objects).await {
+                Ok(broken) => {
+                    if in_force.is_none() {
+                        changes.tell();
+                    }
+                    if in_force.is_some() || !changes.is_empty() {
+                        told(&self.metrics, &self.engine, &broken, &known);
+                    }
+                    known = broken;
+                    in_force.take().map(Pending::ready);
+                }
+                Err(error) => {
+                    tracing::error!(error = %format!("{error:#}"), "policies cannot be put in force; the last good set stays so");
+                }
+            }
+        }
+    }
+
+    /// Compiles on a thread of its own: a thousand policies may take a while, and reviews do not wait for them.
+    async fn replace(&self, objects: Objects) -> anyhow::Result<Vec<Broken>> {
+        let engine = Arc::clone(&self.engine);
+        let replaced = tokio::task::spawn_blocking(move || engine.replace(objects)).await;
+        replaced?
+    }
+}
+
+/// Tells metrics and readiness how watches go.
+struct Observer {
+    metrics: Arc<Metrics>,
+    /// The resources that were not listed yet.
+    pending: Mutex<BTreeMap<Watched, Pending>>,
+}
+
+// === impl Observer ===
+
+impl Observer {
+    fn new(metrics: Arc<Metrics>, readiness: &Readiness) -> Self {
+        let pending = Watched::ALL.map(|resource| {
+            let pending = readiness.register(resource.as_str());
+            (resource, pending)
+        });
+        Self {
+            metrics,
+            pending: Mutex::new(BTreeMap::from(pending)),
+        }
+    }
+}
+
+impl WatchObserver for Observer {
+    fn heard(&self, resource: Watched) {
+        self.metrics.watch_heard(resource, Timestamp::now());
+    }
+
+    fn listed(&self, resource: Watched) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.remove(&resource).map(Pending::ready);
+    }
+
+    fn failed(&self, resource: Watched) {
+        self.metrics.watch_failed(resource);
+    }
+}

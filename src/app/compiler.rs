@@ -1,0 +1,198 @@
+//! Policies as they are compiled, kept for as long as compiling them again would give the same.
+//!
+//! A cluster may hold thousands, and one edit shall not cost the compilation of all. A policy is compiled against what it names and
+//! nothing else ([`Referents::named_by`]); so it is compiled again when it or something that it names has changed, and only then.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::adapters::objects::Objects;
+use crate::api::{ClusterImagePolicy, UnreadablePolicy};
+use crate::image::GlobSetTooLarge;
+use crate::policy::{CompiledPolicy, PolicySet, Referents, compile, unreadable};
+
+/// What was compiled last.
+#[derive(Default)]
+pub(super) struct Compiler {
+    kept: BTreeMap<String, Kept>,
+    set: Option<Arc<PolicySet>>,
+}
+
+struct Kept {
+    written: Written,
+    compiled: Arc<CompiledPolicy>,
+}
+
+enum Written {
+    Policy(Arc<ClusterImagePolicy>, Referents),
+    Unreadable(Arc<UnreadablePolicy>),
+}
+
+// === impl Compiler ===
+
+impl Compiler {
+    /// The policies of these objects, compiled.
+    pub(super) fn compile(
+        &mut self,
+        objects: &Objects,
+        referents: &Referents,
+    ) -> Result<Arc<PolicySet>, GlobSetTooLarge> {
+        let mut before = std::mem::take(&mut self.kept);
+        let policies = objects.policies.iter().map(|policy| {
+            let name = policy.metadata.name.clone().unwrap_or_default();
+            let known = before.remove(&name);
+            (name, compiled(policy, referents, known))
+        });
+        let mut kept: BTreeMap<String, Kept> = policies.collect();
+        kept.extend(objects.unreadable_policies.iter().map(|policy| {
+            let name = policy.metadata.name.clone().unwrap_or_default();
+            let known = before.remove(&name);
+            (name, compiled_unreadable(policy, known))
+        }));
+        self.kept = kept;
+        let all: Vec<Arc<CompiledPolicy>> = self
+            .kept
+            .values()
+            .map(|kept| Arc::clone(&kept.compiled))
+            .collect();
+        if let Some(set) = &self.set
+            && is_of(set, &all)
+        {
+            return Ok(Arc::clone(set));
+        }
+        let set = Arc::new(PolicySet::new(all)?);
+        self.set = Some(Arc::clone(&set));
+        Ok(set)
+    }
+}
+
+/// Whether the set is of exactly these, which are in the order of their names.
+fn is_of(set: &PolicySet, all: &[Arc<CompiledPolicy>]) -> bool {
+    let known = set.policies();
+    known.len() == all.len()
+        && known
+            .iter()
+            .zip(all)
+            .all(|(one, other)| Arc::ptr_eq(one, other))
+}
+
+fn compiled(policy: &Arc<ClusterImagePolicy>, referents: &Referents, known: Option<Kept>) -> Kept {
+    let named = referents.named_by(policy);
+    if let Some(Kept {
+        written: Written::Policy(before, against),
+        compiled,
+    }) = known
+        && before.spec == policy.spec
+        && against == named
+    {
+        return Kept {
+            written: Written::Policy(Arc::clone(policy), against),
+            compiled,
+        };
+    }
+    let compiled = Arc::new(compile(policy, &named));
+    Kept {
+        written: Written::Policy(Arc::clone(policy), named),
+        compiled,
+    }
+}
+
+fn compiled_unreadable(policy: &Arc<UnreadablePolicy>, known: Option<Kept>) -> Kept {
+    let is_same = |before: &UnreadablePolicy| {
+        (&before.images, &before.mode, &before.error)
+            == (&policy.images, &policy.mode, &policy.error)
+    };
+    let compiled = match known {
+        Some(Kept {
+            written: Written::Unreadable(before),
+            compiled,
+        }) if is_same(&before) => compiled,
+        _ => Arc::new(unreadable(policy)),
+    };
+    Kept {
+        written: Written::Unreadable(Arc::clone(policy)),
+        compiled,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api;
+
+    fn policy(name: &str, map: &str) -> Arc<ClusterImagePolicy> {
+        let document = json!({
+            "apiVersion": "policy.sigstore.dev/v1alpha1", "kind": "ClusterImagePolicy", "metadata": {"name": name},
+            "spec": {
+                "images": [{"glob": "**"}], "authorities": [{"static": {"action": "pass"}}],
+                "policy": {"type": "rego", "configMapRef": {"name": map, "key": "rego"}},
+            },
+        });
+        Arc::new(api::decode_cluster_image_policy(document).unwrap())
+    }
+
+    fn referents(maps: &[(&str, &str)]) -> Referents {
+        let maps = maps.iter().map(|(name, answer)| {
+            let rego = format!("package sigstore\nisCompliant {{ {answer} }}");
+            let map = BTreeMap::from([("rego".to_owned(), rego)]);
+            ((*name).to_owned(), map)
+        });
+        Referents {
+            config_maps: maps.collect(),
+            ..Referents::default()
+        }
+    }
+
+    fn objects(policies: &[Arc<ClusterImagePolicy>]) -> Objects {
+        Objects {
+            policies: policies.to_vec(),
+            ..Objects::default()
+        }
+    }
+
+    #[test]
+    fn compiles_again_what_changed_and_nothing_else() {
+        let mut compiler = Compiler::default();
+        let all = objects(&[policy("a", "one"), policy("b", "two")]);
+        let first = compiler
+            .compile(&all, &referents(&[("one", "true"), ("two", "true")]))
+            .unwrap();
+        let [a, b] = first.policies() else {
+            panic!("two policies")
+        };
+        assert!(a.body.is_ok() && b.body.is_ok());
+        // Something of another policy.
+        let next = compiler
+            .compile(&all, &referents(&[("one", "true"), ("two", "1 == 1")]))
+            .unwrap();
+        let [same, other] = next.policies() else {
+            panic!("two policies")
+        };
+        assert!(Arc::ptr_eq(a, same) && !Arc::ptr_eq(b, other));
+        // What it names is gone.
+        let broken = compiler
+            .compile(&all, &referents(&[("two", "1 == 1")]))
+            .unwrap();
+        let [gone, same] = broken.policies() else {
+            panic!("two policies")
+        };
+        assert!(gone.body.is_err() && Arc::ptr_eq(other, same));
+    }
+
+    #[test]
+    fn a_set_stays_the_same_one_while_nothing_changes() {
+        let mut compiler = Compiler::default();
+        let there = referents(&[("one", "true")]);
+        let before = compiler
+            .compile(&objects(&[policy("a", "one")]), &there)
+            .unwrap();
+        let after = compiler
+            .compile(&objects(&[policy("a", "one")]), &there)
+            .unwrap();
+        assert!(Arc::ptr_eq(&before, &after));
+        let fewer = compiler.compile(&objects(&[]), &there).unwrap();
+        assert!(fewer.policies().is_empty());
+    }
+}
