@@ -76,6 +76,10 @@ pub(crate) fn folder() -> PathBuf {
     succeed(Command::new("mount").args(["-t", "tmpfs", "-o", "mode=755", "vouchsafe", RUN]));
     let named = std::env::var_os(FOLDER).map(PathBuf::from);
     let folder = named.unwrap_or_else(|| Path::new(RUN).join("vouchsafe"));
+    for of_an_earlier_run in ["control-plane", "pods"] {
+        // Not there, mostly.
+        let _gone = std::fs::remove_dir_all(folder.join(of_an_earlier_run));
+    }
     std::fs::create_dir_all(&folder).unwrap();
     folder.canonicalize().unwrap()
 }
