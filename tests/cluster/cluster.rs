@@ -26,6 +26,8 @@ pub(crate) const POLICY: &str = "release";
 pub(crate) const OTHER: &str = "policy-controller";
 /// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// So many lines of a log are told, and so many characters of each.
+const TOLD: (usize, usize) = (8, 300);
 /// How often is looked.
 const GLANCE: Duration = Duration::from_millis(100);
 
@@ -91,7 +93,10 @@ pub(crate) fn bare() -> &'static Cluster {
 pub(crate) fn installed() -> &'static Cluster {
     let cluster = bare();
     cluster.installed.get_or_init(|| {
-        if std::env::var_os("INTERIM").is_some() { cluster.kubectl(&["create","ns",OURS]); cluster.ok(&["apply","-f","/tmp/e2e-interim/secret.yaml"]); }
+        if std::env::var_os("INTERIM").is_some() {
+            cluster.kubectl(&["create", "ns", OURS]);
+            cluster.ok(&["apply", "-f", "/tmp/e2e-interim/secret.yaml"]);
+        }
         let said = cluster.helm_chart("install", &["--create-namespace"]);
         cluster.must(said);
         cluster.must(cluster.apply(&cluster.release_policy()));
@@ -222,7 +227,16 @@ impl Cluster {
             "--timeout",
             "100s",
         ];
-        let interim: &[&str] = if std::env::var_os("INTERIM").is_some() { &["-f","/tmp/e2e-interim/values.yaml","--post-renderer","/tmp/e2e-interim/strip"] } else { &[] };
+        let interim: &[&str] = if std::env::var_os("INTERIM").is_some() {
+            &[
+                "-f",
+                "/tmp/e2e-interim/values.yaml",
+                "--post-renderer",
+                "/tmp/e2e-interim/strip",
+            ]
+        } else {
+            &[]
+        };
         self.helm(&[&fixed[..], interim, arguments].concat())
     }
 
@@ -301,8 +315,11 @@ impl Cluster {
             for file in std::fs::read_dir(pod.path()).unwrap().flatten() {
                 if file.path().extension().is_some_and(|end| end == "log") {
                     let text = std::fs::read_to_string(file.path()).unwrap_or_default();
-                    let lines: Vec<&str> = text.lines().collect();
-                    let last = lines[lines.len().saturating_sub(8)..].join("\n");
+                    let lines: Vec<String> = text
+                        .lines()
+                        .map(|line| line.chars().take(TOLD.1).collect())
+                        .collect();
+                    let last = lines[lines.len().saturating_sub(TOLD.0)..].join("\n");
                     state += &format!("--- {}\n{last}\n", file.path().display());
                 }
             }

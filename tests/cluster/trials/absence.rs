@@ -93,8 +93,15 @@ pub(super) fn scale_us(cluster: &Cluster, replicas: u64) {
     cluster.ok(&["-n", OURS, "scale", &name, &option]);
     cluster.until(&format!("there are {replicas} of us"), || {
         let deployment = cluster.get(&["-n", OURS, &name]);
-        let pods = cluster.ok(&["-n", OURS, "get", "pods", "-o", "name"]);
+        let pods = our_pods(cluster);
         let ready = deployment["status"]["readyReplicas"].as_u64().unwrap_or(0);
-        ready == replicas && u64::try_from(pods.lines().count()).unwrap() == replicas
+        ready == replicas && u64::try_from(pods.len()).unwrap() == replicas
     });
+}
+
+/// The names of the Pods that judge, as kubectl takes them.
+pub(super) fn our_pods(cluster: &Cluster) -> Vec<String> {
+    let selector = "app.kubernetes.io/component=admission-webhook";
+    let pods = cluster.ok(&["-n", OURS, "get", "pods", "-l", selector, "-o", "name"]);
+    pods.lines().map(str::to_owned).collect()
 }

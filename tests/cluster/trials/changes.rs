@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
+use super::absence::our_pods;
 use super::trial;
 use crate::cluster::{self, Cluster, RELEASE};
 use crate::kubelet::OURS;
@@ -71,8 +72,7 @@ fn upgrades() {
 
 fn loses_a_replica() {
     let cluster = cluster::installed();
-    let pods = cluster.ok(&["-n", OURS, "get", "pods", "-o", "name"]);
-    let pod = pods.lines().next().unwrap();
+    let pod = &our_pods(cluster)[0];
     let load = loaded(cluster, "deletes");
     cluster.ok(&["-n", OURS, "delete", pod, "--wait=false"]);
     rolled_out(cluster);

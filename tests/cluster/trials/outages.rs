@@ -143,7 +143,8 @@ fn loses_the_api_server() {
 
 /// Our Pods, since when each is ready, and how often its program was started again.
 fn readiness(cluster: &Cluster) -> Vec<Value> {
-    let pods = cluster.get(&["-n", OURS, "pods"]);
+    let selector = "app.kubernetes.io/component=admission-webhook";
+    let pods = cluster.get(&["-n", OURS, "pods", "-l", selector]);
     let pods = pods["items"].as_array().unwrap().iter();
     let state = |pod: &Value| {
         let conditions = pod["status"]["conditions"].as_array().unwrap().iter();
