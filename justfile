@@ -39,9 +39,9 @@ chart-record:
 image:
     docker build -t vouchsafe .
 
-# Requests and time per admission
+# Requests and time per admission, time per verification
 bench:
-    cargo bench --bench registry_requests
+    cargo bench --bench registry_requests --bench verification
 
 # Fuzz the decoders: SECONDS for each target (30), all targets or those that are named
 fuzz *ARGS:

@@ -34,7 +34,7 @@
 //! changes, and is in force as one snapshot:
 //!
 //! ```text
-//! files ─► api ─► policy::compile ◄─ Referents (Secrets, ConfigMaps, keys, remote policies, trust) ─► Snapshot      app/engine
+//! files, API server ─► api ─► policy::compile ◄─ Referents (Secrets, ConfigMaps, keys, remote policies, trust) ─► Snapshot      app/engine
 //! ```
 //!
 //! [`decide`] walks that way; the other folders are its stages, and a stage's `mod.rs` says what comes in, what goes out and what

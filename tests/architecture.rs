@@ -56,10 +56,17 @@ const TABLE: &[(&str, &[&str])] = &[
             "verdict",
         ],
     ),
-    // `trust` for whether the keys of a TrustRoot are keys.
+    // `trust` for whether the keys of a TrustRoot are keys, `explain` for what a condition may say on a terminal.
     (
         "apply",
-        &["api", "go_regexp", "policy", "predicate_policy", "trust"],
+        &[
+            "api",
+            "go_regexp",
+            "policy",
+            "predicate_policy",
+            "trust",
+            "explain",
+        ],
     ),
     // What a case expects is said in the words of verdicts.
     ("cases", &["verdict"]),

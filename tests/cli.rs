@@ -23,8 +23,12 @@ mod exit_codes;
 mod manifests;
 #[path = "cli/outputs.rs"]
 mod outputs;
+#[path = "cli/recorded_trust.rs"]
+mod recorded_trust;
 #[path = "cli/recordings.rs"]
 mod recordings;
+#[path = "support/sigstore/mod.rs"]
+mod sigstore;
 #[path = "cli/statements.rs"]
 mod statements;
 #[path = "cli/webhook.rs"]

@@ -4,10 +4,14 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test fails by panicking"
 )]
 
 mod support;
+
+#[path = "image_vectors/fields.rs"]
+mod fields;
 
 use std::path::{Path, PathBuf};
 

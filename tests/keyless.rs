@@ -16,6 +16,10 @@ mod support;
 mod identities;
 #[path = "keyless/lies.rs"]
 mod lies;
+#[path = "keyless/own_authority.rs"]
+mod own_authority;
+#[path = "keyless/own_release.rs"]
+mod own_release;
 #[path = "support/sigstore/mod.rs"]
 mod sigstore;
 #[path = "keyless/stage.rs"]

@@ -30,7 +30,7 @@ use std::collections::BTreeSet;
 
 use rstest::rstest;
 
-use mutation::{Dice, each_member, somewhere};
+use mutation::{Dice, OTHER_CHARACTERS, each_member, somewhere};
 use sigstore::{Act, Algorithm, Form, Identity, Key, Kind, Logged, Sigstore, Version};
 use specimen::{Asked, Specimen};
 
@@ -91,6 +91,9 @@ const UNPROVEN_BESIDE_STAMPS: &[&str] = &[
     "layer/verificationMaterial/tlogEntries bytes",
 ];
 
+/// The same, where a key is enough: nobody else is asked, and nothing beside the signature is looked at.
+const UNPROVEN_BESIDE_A_KEY: &[&str] = &["layer/verificationMaterial"];
+
 /// Among how many threads real evidence is shared.
 const SHARES: usize = 4;
 
@@ -131,10 +134,12 @@ fn changed(specimen: &Specimen) -> usize {
     let more = match specimen.asked {
         Asked::Log => UNPROVEN_BESIDE_A_LOG,
         Asked::Stamps => UNPROVEN_BESIDE_STAMPS,
+        Asked::Nobody => UNPROVEN_BESIDE_A_KEY,
     };
     let is_known = |place: &String| {
         let mut places = UNPROVEN.iter().chain(more);
-        places.any(|known| place.starts_with(known))
+        // Base64 that says the same bytes: its last character has bits that belong to none.
+        place.contains(OTHER_CHARACTERS) || places.any(|known| place.starts_with(known))
     };
     let unknown: Vec<&String> = unnoticed.iter().filter(|place| !is_known(place)).collect();
     assert!(
@@ -197,6 +202,28 @@ fn a_change_of_an_older_kind_of_entry_is_noticed(#[case] kind: Kind, #[case] for
 #[case(Form::Statement(Version::V03))]
 fn a_change_of_what_a_key_signed_and_a_log_has_is_noticed(#[case] form: Form) {
     let act = Act::with_key(&Key::generate(Algorithm::P256));
+    changed(&Specimen::of(&Sigstore::new(), form, &act, Asked::Log));
+}
+
+#[rstest]
+#[case(Form::Signature)]
+#[case(Form::Attestation)]
+#[case(Form::Message(Version::V03))]
+#[case(Form::Statement(Version::V03))]
+fn a_change_of_what_a_key_signed_is_noticed(#[case] form: Form) {
+    let act = Act::with_key(&Key::generate(Algorithm::P384)).logged(Logged::Nowhere);
+    changed(&Specimen::of(&Sigstore::new(), form, &act, Asked::Nobody));
+}
+
+/// Rekor v2 keeps envelopes as such, too.
+#[test]
+fn a_change_of_an_entry_of_a_whole_envelope_is_noticed() {
+    let who = Identity::email("release@shop.example", "https://accounts.example");
+    let act = Act::by(who)
+        .logged(Logged::V2)
+        .kind(Kind::Dsse002)
+        .stamped();
+    let form = Form::Statement(Version::V03);
     changed(&Specimen::of(&Sigstore::new(), form, &act, Asked::Log));
 }
 

@@ -128,6 +128,14 @@ impl<V: Clone + PartialEq> Held<V> {
         )
     }
 
+    /// Why the last fetch of a value failed that is used all the same; `None` where it did not, or where there is nothing to use.
+    pub fn stale(&self, name: &str, now: Instant) -> Option<String> {
+        let entries = self.entries();
+        let entry = entries.get(name)?;
+        entry.usable(&self.rhythm, now)?;
+        entry.failure.clone()
+    }
+
     /// How many there are.
     pub fn count(&self, now: Instant) -> Count {
         let mut count = Count::default();
@@ -216,8 +224,14 @@ mod tests {
         let held = held("a", start);
         held.record("a", Ok(1), start);
         let day = 24 * 3_600;
+        assert_eq!(held.stale("a", after(start, 1)), None);
         assert!(!held.record("a", Err("down".to_owned()), after(start, 3_600)));
         assert_eq!(held.get("a", after(start, day - 1)), Ok(1));
+        assert_eq!(
+            held.stale("a", after(start, day - 1)),
+            Some("down".to_owned())
+        );
+        assert_eq!(held.stale("a", after(start, day)), None);
         assert_eq!(
             held.count(after(start, day - 1)),
             Count {

@@ -114,6 +114,14 @@ impl RemotePolicies {
         known.collect()
     }
 
+    /// Why the last fetch of a text failed that is used all the same; `None` where it did not, or where there is nothing to use.
+    pub fn stale(&self, policy: &RemotePolicy) -> Option<String> {
+        let kept = self.lock();
+        let kept = kept.get(policy)?;
+        let is_used = kept.in_use(Instant::now(), self.max_stale).is_ok();
+        kept.failure.clone().filter(|_| is_used)
+    }
+
     /// For metrics.
     pub fn counts(&self) -> RemoteCounts {
         let now = Instant::now();

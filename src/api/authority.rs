@@ -56,7 +56,7 @@ pub struct Authority {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct KeyRef {
-    /// A Secret that holds the public key in PEM.
+    /// A Secret that holds the public key in PEM, in the namespace of the webhook.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretReference>,
     /// The public key in PEM.

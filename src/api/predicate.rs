@@ -25,7 +25,7 @@ pub struct PredicatePolicy {
     /// A URL from which the text is fetched, pinned by its digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<RemotePolicy>,
-    /// A ConfigMap that holds the text.
+    /// A ConfigMap that holds the text, in the namespace of the webhook.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_map_ref: Option<ConfigMapReference>,
     /// Give the image's config file to the policy. Only at the level of the whole policy.

@@ -277,6 +277,20 @@ fn definitions_serve_both_versions_with_one_schema() {
         Some(&["cip".to_owned()][..])
     );
     assert_eq!(crds[0].spec.scope, "Cluster");
+    let columns = |index: usize| -> Vec<Vec<&str>> {
+        let versions = crds[index].spec.versions.iter();
+        let columns = versions.map(|version| {
+            version
+                .additional_printer_columns
+                .as_deref()
+                .unwrap_or_default()
+        });
+        columns
+            .map(|all| all.iter().map(|column| column.name.as_str()).collect())
+            .collect()
+    };
+    assert_eq!(columns(0), [["Mode", "Ready", "Reason", "Age"]; 2]);
+    assert_eq!(columns(1), [["Ready", "Reason", "Age"]]);
     let text = serde_json::to_string(&crds).unwrap();
     assert!(
         !text.contains("\"default\""),

@@ -134,7 +134,7 @@ fn engine(
             .collect();
         bail!("there is no ClusterImagePolicy in {}", shown.join(", "));
     }
-    let engine = Engine::replaying(Arc::clone(replay), no_match, limits)?;
+    let engine = Engine::replaying(Arc::clone(replay), no_match, case.at, limits)?;
     let broken = engine.replace(documents.objects())?;
     if !broken.is_empty() {
         let told: Vec<String> = broken.iter().map(Broken::to_string).collect();

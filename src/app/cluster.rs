@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! adapters/cluster: four watches ─► Objects, whole ─► Engine::prepare ─► Engine::replace (compiled on a thread of its own)
+//!                                                                             │ what became of each
+//! status, Events ◄─ StatusKeeper, on the replica that leads ◄─────────────────┘                         app/status
 //! ```
 //!
 //! Until all four have been listed once, the process is not ready and every image is denied. After that nothing takes readiness back:
 //! whatever happens to the API server, what is known stays in force.
 
 mod changes;
+mod writers;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,12 +21,15 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::denials::Denials;
 use super::engine::{Broken, Engine};
 use super::webhook::told;
 use crate::adapters::cluster::{Cluster, ObjectWatch, Pace, WatchObserver, Watched, watch_objects};
 use crate::adapters::metrics::Metrics;
 use crate::adapters::objects::Objects;
 use crate::server::{Pending, Readiness};
+
+pub use writers::WriterSettings;
 
 /// What a webhook in a cluster is told of it.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +38,8 @@ pub struct ClusterSettings {
     pub kubeconfig: Option<PathBuf>,
     /// How watches keep time.
     pub pace: Pace,
+    /// What is written to the API server.
+    pub writers: WriterSettings,
 }
 
 /// What the tasks of a cluster share.
@@ -50,13 +58,13 @@ const PREPARATION: Duration = Duration::from_secs(3);
 // === impl Tasks ===
 
 impl Tasks {
-    /// Starts them.
+    /// Starts them. Out comes what notes denials, where Events are made about them.
     pub(super) fn spawn(
         self,
         settings: &ClusterSettings,
         readiness: &Readiness,
         tasks: &mut JoinSet<&'static str>,
-    ) {
+    ) -> Option<Denials> {
         let observer = Arc::new(Observer::new(Arc::clone(&self.metrics), readiness));
         let in_force = readiness.register("policies");
         let (watch, watching) = watch_objects(&self.cluster, settings.pace.clone(), observer);
@@ -65,11 +73,13 @@ impl Tasks {
             stop.run_until_cancelled(watching).await;
             "the watch on the API server"
         });
+        let denials = self.spawn_writers(&settings.writers, tasks);
         tasks.spawn(async move {
             let stop = self.stop.clone();
             stop.run_until_cancelled(self.follow(watch, in_force)).await;
             "the follower of the API server"
         });
+        denials
     }
 
     /// Puts in force what the watches have seen, for ever.

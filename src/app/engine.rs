@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
@@ -26,12 +27,13 @@ use crate::adapters::oci::{
 use crate::adapters::recording::{Recorder, Replay};
 use crate::adapters::remote_policies::{RemoteCounts, RemotePolicies};
 use crate::adapters::trust::{FileError, TrustedRootFile};
+use crate::api;
 use crate::apply::DEFAULT_NAMESPACE;
 use crate::config::{JudgeArgs, TrustArgs};
 use crate::decide::{Judge, Snapshot, TagMode};
 use crate::gather::{Credentials, Gatherer, Registry};
 use crate::limits::Limits;
-use crate::policy::{CompiledPolicy, PolicySet, Referents, unready};
+use crate::policy::{CompiledPolicy, PolicySet, Referents, remote_policies, unready};
 use crate::trust::TrustMaterial;
 use crate::verdict::NoMatchPolicy;
 use crate::workload::Kinds;
@@ -143,12 +145,17 @@ impl Engine {
         Ok((engine, recorder))
     }
 
-    /// An engine without policies that asks nobody: what was recorded is all there is.
+    /// An engine without policies that asks nobody: what was recorded is all there is, and the time is that of the recording.
     pub fn replaying(
         replay: Arc<Replay>,
         no_match: NoMatchPolicy,
+        at: Option<Timestamp>,
         limits: &Limits,
     ) -> anyhow::Result<Self> {
+        let trust = TrustArgs {
+            trusted_root: replay.trusted_root(),
+            ..TrustArgs::default()
+        };
         let gatherer = Gatherer::new(replay, limits).in_fixed_order();
         let settings = Settings {
             namespace: DEFAULT_NAMESPACE.to_owned(),
@@ -157,8 +164,17 @@ impl Engine {
             kinds: Arc::new(Kinds::built_in()),
         };
         let nobody = FileCredentials::new(DockerConfig::default(), String::new());
-        let trust = Sources::new(&TrustArgs::default(), None)?;
-        Self::over(gatherer, nobody, settings, None, trust, limits)
+        let trust = Sources::new(&trust, None)?;
+        let mut engine = Self::over(gatherer, nobody, settings, None, trust, limits)?;
+        if let Some(time) = at {
+            engine.judge = engine.judge.at(time);
+        }
+        Ok(engine)
+    }
+
+    /// The default trusted root, where it is another than the one in this program: what a recording needs beside answers.
+    pub fn other_root(&self) -> Option<String> {
+        self.sources.other_root()
     }
 
     fn over(
@@ -263,6 +279,26 @@ impl Engine {
     /// The namespace whose ConfigMaps and Secrets policies refer to.
     pub fn namespace(&self) -> &str {
         &self.settings.namespace
+    }
+
+    /// What this policy refers to and could not be fetched again, each in words. It is used all the same.
+    pub fn stale_for_policy(&self, policy: &api::ClusterImagePolicy) -> Vec<String> {
+        let mut stale = self.sources.stale_keys(policy);
+        if let Some(network) = &self.network {
+            stale.extend(remote_policies(policy).filter_map(|text| {
+                let why = network.remote.stale(&text)?;
+                Some(format!(
+                    "{} could not be fetched again: {why}",
+                    text.without_query()
+                ))
+            }));
+        }
+        stale
+    }
+
+    /// The same of a trust root.
+    pub fn stale_for_root(&self, root: &api::TrustRoot) -> Vec<String> {
+        self.sources.stale_root(root).into_iter().collect()
     }
 
     /// How many texts behind URLs are in which state.

@@ -6,20 +6,23 @@
 //! | [`cluster`] | the watch on the API server, and the engine that follows it |
 //! | `compiler` | policies as they are compiled, kept while nothing about them changes |
 //! | [`controls`] | settings of the ConfigMap `config-policy-controller` |
+//! | [`denials`] | Events about what was denied |
 //! | [`engine`] | judge, registries, credentials and the snapshot of policies: shared by the webhook and the command line |
-//! | [`in_force`] | what is in force, and what became of each object |
+//! | [`in_force`] | what is in force, and of what it was made |
 //! | [`kinds`] | the file of `--kinds` |
 //! | [`objects`] | what there is in objects beside policies |
 //! | `observers` | what edge and registry client report, as metrics |
 //! | `policies` | what a ClusterImagePolicy or TrustRoot is told when it is applied |
 //! | [`roots`] | the root that is trusted where nobody names another one |
 //! | `sources` | what policies refer to outside of themselves: Secrets, key management services, trust roots |
+//! | [`status`] | what the leader says in the status of policies and trust roots |
 //! | [`webhook`] | the engine behind HTTPS, its certificate, its admin port, and the tasks that keep all of it fresh |
 
 pub mod cases;
 pub mod cluster;
 mod compiler;
 pub mod controls;
+pub mod denials;
 pub mod engine;
 pub mod in_force;
 pub mod kinds;
@@ -28,4 +31,5 @@ mod observers;
 mod policies;
 pub mod roots;
 mod sources;
+pub mod status;
 pub mod webhook;

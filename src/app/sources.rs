@@ -237,6 +237,30 @@ impl Sources {
         roots.chain(unreadable).collect()
     }
 
+    /// What is trusted by default, as a `trusted_root.json`; `None` where it is what this program has itself.
+    pub(super) fn other_root(&self) -> Option<String> {
+        let trust = self.default_trust()?;
+        let own = public_good().is_ok_and(|own| own == *trust);
+        trust.trusted_root_json().filter(|_| !own)
+    }
+
+    /// The keys that this policy names and that could not be fetched again, each with why, in words. They are used all the same.
+    pub(super) fn stale_keys(&self, policy: &api::ClusterImagePolicy) -> Vec<String> {
+        let now = Instant::now();
+        let stale = kms_names(policy).filter_map(|key| {
+            let why = self.keys.stale(key, now)?;
+            Some(format!("key {key} could not be fetched again: {why}"))
+        });
+        stale.collect()
+    }
+
+    /// Why the mirror of a trust root could not be asked again, in words; what it gave before is used all the same.
+    pub(super) fn stale_root(&self, root: &api::TrustRoot) -> Option<String> {
+        let remote = root.spec.remote.as_ref()?;
+        let why = self.roots.stale(&name_of(remote), Instant::now())?;
+        Some(format!("the mirror could not be asked again: {why}"))
+    }
+
     /// What is trusted where a policy names no TrustRoot.
     pub(super) fn default_trust(&self) -> Option<Arc<TrustMaterial>> {
         match &self.default {
@@ -449,9 +473,19 @@ fn name_of(remote: &api::RemoteRoot) -> String {
 /// Every key of a key management service that a policy names.
 fn kms_references(objects: &Objects) -> impl Iterator<Item = String> {
     let policies = objects.policies.iter();
-    let authorities = policies.flat_map(|policy| &policy.spec.authorities);
-    let keys = authorities.filter_map(|authority| authority.key.as_ref());
-    keys.map(|key| key.kms.clone())
+    policies
+        .flat_map(|policy| kms_names(policy))
+        .map(str::to_owned)
+}
+
+fn kms_names(policy: &api::ClusterImagePolicy) -> impl Iterator<Item = &str> {
+    let authorities = policy.spec.authorities.iter();
+    let keys = authorities.flat_map(|authority| {
+        let keyless = authority.keyless.as_ref();
+        let own_authority = keyless.and_then(|keyless| keyless.ca_cert.as_ref());
+        authority.key.iter().chain(own_authority)
+    });
+    keys.map(|key| key.kms.as_str())
         .filter(|kms| !kms.is_empty())
 }
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::{self, ClusterSettings};
+use super::denials::Denials;
 use super::engine::{Broken, Engine};
 use super::objects;
 use super::observers::{Requests, Reviews};
@@ -96,6 +97,8 @@ struct Reviewer {
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
     footer: Option<String>,
+    /// What Events are made of, where any are made about denials.
+    denials: Option<Denials>,
 }
 
 /// How long calls in flight may take after the listener is closed: the longest deadline of a review.
@@ -111,7 +114,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     let engine = engine.keeping(settings.max_stale);
     let cluster = connect(&settings).await?;
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
-    let (engine, broken) = if let Some((cluster, cluster_settings)) = &cluster {
+    let (engine, broken, denials) = if let Some((cluster, cluster_settings)) = &cluster {
         let engine = Arc::new(engine.awaiting_policies());
         let of_cluster = cluster::Tasks {
             cluster: cluster.clone(),
@@ -119,8 +122,8 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
             metrics: Arc::clone(&metrics),
             stop: stop.clone(),
         };
-        of_cluster.spawn(cluster_settings, &readiness, &mut tasks);
-        (engine, Vec::new())
+        let denials = of_cluster.spawn(cluster_settings, &readiness, &mut tasks);
+        (engine, Vec::new(), denials)
     } else {
         let engine = Arc::new(engine);
         let documents = files::load(&settings.judge.policies)?;
@@ -137,7 +140,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
             watching.await;
             "the watch on policies"
         });
-        (engine, broken)
+        (engine, broken, None)
     };
 
     let serving = certificate(&settings.certificate, &metrics, &stop, &mut tasks).await?;
@@ -175,6 +178,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         engine,
         metrics: Arc::clone(&metrics),
         footer: settings.footer,
+        denials,
     });
     let router = server::router(
         Routes {
@@ -452,7 +456,11 @@ impl Validate for Reviewer {
             for image in &verdict.images {
                 self.metrics.image_verdict(image.reason);
             }
-            explain::answer(&verdict, &self.context(&request.uid, &snapshot))
+            let answer = explain::answer(&verdict, &self.context(&request.uid, &snapshot));
+            if let Some(denials) = &self.denials {
+                denials.note(&request, &answer);
+            }
+            answer
         })
     }
 

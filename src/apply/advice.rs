@@ -208,10 +208,6 @@ fn transparency(authority: &api::Authority, path: &str) -> Option<Problem> {
 }
 
 fn blocks(authority: &api::Authority, path: &str) -> Vec<Problem> {
-    let ca = authority
-        .keyless
-        .as_ref()
-        .and_then(|keyless| keyless.ca_cert.as_ref());
     let mut advice = Vec::new();
     if let Some(key) = &authority.key
         && key.data.matches("-----BEGIN ").count() > 1
@@ -220,13 +216,6 @@ fn blocks(authority: &api::Authority, path: &str) -> Vec<Problem> {
             "there are several PEM blocks",
             format!("{path}.key.data"),
             "only the first counts; give each key an authority of its own",
-        ));
-    }
-    if ca.is_some_and(|ca| ca.data.contains("PUBLIC KEY-----")) {
-        advice.push(Problem::new(
-            "a public key vouches for no identity",
-            format!("{path}.keyless.ca-cert.data"),
-            "give the certificates of the certificate authority",
         ));
     }
     advice

@@ -7,9 +7,11 @@
 //! wrong there is a warning, because it is mended there and may be applied later.
 //!
 //! The rules of a policy's shape are those by which policies are compiled ([`crate::policy`]), so what is accepted here and asks for
-//! nothing that is not implemented is a policy that can be enforced.
+//! nothing that is not implemented is a policy that can be enforced. What became of one that was stored is told by its
+//! [`conditions`].
 
 mod advice;
+pub mod conditions;
 mod trust_root;
 
 use crate::api;

@@ -59,6 +59,7 @@ impl Record {
     pub(super) async fn finish(
         self,
         judged: Vec<(Option<Arc<Request>>, ImageVerdict)>,
+        engine: &Engine,
     ) -> anyhow::Result<()> {
         let shown = self.folder.display();
         let recording = self.recorder.recording().with_context(|| {
@@ -72,6 +73,7 @@ impl Record {
         fs::create_dir_all(&self.folder).with_context(|| format!("cannot make {shown}"))?;
         let text = self.cases(judged)?;
         let evidence = self.folder.join(EVIDENCE_FOLDER);
+        let recording = recording.trusting(engine.other_root());
         recording.write(&evidence, &Digest::sha256_of(text.as_bytes()))?;
         let file = self.folder.join(CASES_FILE);
         fs::write(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;

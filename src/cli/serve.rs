@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Exit, colour_on_stderr, print};
 use crate::adapters::certs::CertificateFiles;
 use crate::adapters::remote_policies::MAX_STALE;
-use crate::app::cluster::ClusterSettings;
+use crate::app::cluster::{ClusterSettings, WriterSettings};
 use crate::app::webhook::{self, Certificate, WebhookSettings};
 use crate::config::JudgeArgs;
 use crate::limits::Limits;
@@ -41,6 +41,24 @@ pub(super) struct ServeArgs {
         env = "VOUCHSAFE_KUBECONFIG"
     )]
     kubeconfig: Option<PathBuf>,
+
+    /// The Lease of --namespace by which replicas agree on one that writes statuses
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "vouchsafe",
+        conflicts_with = "policies",
+        env = "VOUCHSAFE_LEASE"
+    )]
+    lease: String,
+
+    /// The name of this replica, which no other has: its Pod's. By default one is made up
+    #[arg(long, value_name = "NAME", env = "VOUCHSAFE_REPLICA")]
+    replica: Option<String>,
+
+    /// Make an Event for what is denied, in its namespace (docs/status.md)
+    #[arg(long, conflicts_with = "policies", env = "VOUCHSAFE_DENIAL_EVENTS")]
+    denial_events: bool,
 
     /// Where reviews are answered, over HTTPS; port 0 takes a free one
     #[arg(
@@ -192,9 +210,18 @@ fn settings(args: ServeArgs) -> WebhookSettings {
             authority_out: args.ca_out,
         },
     };
-    let cluster = args.judge.policies.is_empty().then(|| ClusterSettings {
-        kubeconfig: args.kubeconfig,
-        ..ClusterSettings::default()
+    let cluster = args.judge.policies.is_empty().then(|| {
+        let defaults = WriterSettings::default();
+        ClusterSettings {
+            kubeconfig: args.kubeconfig,
+            writers: WriterSettings {
+                lease: args.lease,
+                replica: args.replica.unwrap_or(defaults.replica),
+                denial_events: args.denial_events,
+                pauses: defaults.pauses,
+            },
+            ..ClusterSettings::default()
+        }
     });
     WebhookSettings {
         judge: args.judge,

@@ -150,7 +150,7 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
         Output::Text => print(&explain::tree(&verdict.images, style()))?,
     }
     if let Some(record) = record {
-        match record.finish(judged).await {
+        match record.finish(judged, &engine).await {
             // That something could not be judged is what there is to say, and its reason is above.
             Err(error) if exit(&verdict) == Exit::Unknown => note(&format!("{error:#}")),
             ended => ended?,

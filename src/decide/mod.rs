@@ -31,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
@@ -73,6 +74,8 @@ pub struct Judge {
     memory: Memory,
     rego: RegoGate,
     limits: Limits,
+    /// The time at which everything is judged, where that is not the present.
+    at: Option<Timestamp>,
 }
 
 /// One request's view: what is in force, who asks, until when.
@@ -106,7 +109,20 @@ impl Judge {
             memory: Memory::new(),
             rego: RegoGate::new(limits),
             limits: limits.clone(),
+            at: None,
         }
+    }
+
+    /// The same judge, for whom it is always this time.
+    #[must_use]
+    pub fn at(mut self, time: Timestamp) -> Self {
+        self.at = Some(time);
+        self
+    }
+
+    /// The time at which evidence is judged.
+    fn now(&self) -> Timestamp {
+        self.at.unwrap_or_else(Timestamp::now)
     }
 
     /// Judges one admission request.

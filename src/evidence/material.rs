@@ -75,6 +75,8 @@ pub enum EntryKind {
     IntotoV001,
     /// `rekord` 0.0.1, which cosign wrote in 2021.
     RekordV001,
+    /// `dsse` 0.0.2, which Rekor v2 has beside `hashedrekord`.
+    DsseV002,
 }
 
 /// What cosign writes into the annotation of a log entry.
@@ -273,6 +275,8 @@ impl EntryKind {
             ("dsse", "0.0.1") => current(KindVersion::DsseV001),
             ("intoto", "0.0.2") => current(KindVersion::IntotoV002),
             ("intoto", "0.0.1") => Some((Self::IntotoV001, KindVersion::IntotoV002)),
+            // What the label decides beside the body is the generation of Rekor.
+            ("dsse", "0.0.2") => Some((Self::DsseV002, KindVersion::HashedRekordV002)),
             ("rekord", "0.0.1") => Some((Self::RekordV001, KindVersion::HashedRekordV001)),
             _ => None,
         }

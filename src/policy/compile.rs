@@ -6,7 +6,7 @@ use super::authority::{
     AttestationRule, Authority, AuthorityKind, Place, SignedBy, StaticAction, Wanted,
 };
 use super::bounds;
-use super::key_source;
+use super::key_source::{self, Sought};
 use super::problem::Problem;
 use super::program::{self, WholeProgram};
 use super::pull_secret;
@@ -315,7 +315,7 @@ fn public_key(
     referents: &Referents,
     problems: &mut Vec<Problem>,
 ) -> Option<PublicKey> {
-    let text = match key_source::text(key, path, referents) {
+    let text = match key_source::text(key, Sought::Key, path, referents) {
         Ok(text) => text,
         Err(problem) => {
             problems.push(problem);

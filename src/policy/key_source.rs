@@ -1,4 +1,4 @@
-//! Where the PEM text of a key comes from: the policy itself, a Secret, a key management service.
+//! Where the PEM text of a key, or of a certificate authority, comes from: the policy itself, a Secret, a key management service.
 //!
 //! What stands elsewhere was fetched before ([`Referents`]). What is not there is a problem of the policy that refers to it: it is kept
 //! and denies what it matches, until the next compilation finds it.
@@ -7,8 +7,32 @@ use super::problem::Problem;
 use super::referents::Referents;
 use crate::api;
 
-/// The entry that counts in a Secret with several: `cosign generate-key-pair k8s://` writes it beside the private key.
-const COSIGN_PUBLIC_KEY: &str = "cosign.pub";
+/// What is looked for, and with it the entry that counts in a Secret with several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sought {
+    /// A public key: `cosign generate-key-pair k8s://` writes it beside the private one.
+    Key,
+    /// Certificates of an authority: Secrets of TLS have them beside a certificate and its key.
+    Authority,
+}
+
+// === impl Sought ===
+
+impl Sought {
+    fn entry(self) -> &'static str {
+        match self {
+            Self::Key => "cosign.pub",
+            Self::Authority => "ca.crt",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Key => "public key",
+            Self::Authority => "certificate authority",
+        }
+    }
+}
 
 /// A text that should be a key, and the field that it comes from.
 pub(super) struct KeyText<'a> {
@@ -21,12 +45,13 @@ pub(super) struct KeyText<'a> {
 /// The text of a well-formed key reference at `path`.
 pub(super) fn text<'a>(
     key: &'a api::KeyRef,
+    sought: Sought,
     path: &str,
     referents: &'a Referents,
 ) -> Result<KeyText<'a>, Problem> {
     if let Some(secret) = &key.secret_ref {
         let field = format!("{path}.secretref");
-        return in_secret(secret, &field, referents);
+        return in_secret(secret, sought, &field, referents);
     }
     if !key.kms.is_empty() {
         let field = format!("{path}.kms");
@@ -52,6 +77,7 @@ pub(super) fn text<'a>(
 
 fn in_secret<'a>(
     secret: &api::SecretReference,
+    sought: Sought,
     field: &str,
     referents: &'a Referents,
 ) -> Result<KeyText<'a>, Problem> {
@@ -67,19 +93,21 @@ fn in_secret<'a>(
     };
     let wrong = |why: String| Problem::elsewhere(field, why);
     let mut entries = data.values();
-    let bytes = match (entries.next(), entries.next(), data.get(COSIGN_PUBLIC_KEY)) {
+    let bytes = match (entries.next(), entries.next(), data.get(sought.entry())) {
         (None, ..) => return Err(wrong(format!("secret {name:?} contains no data"))),
         (Some(only), None, _) => only,
-        (Some(_), Some(_), Some(cosign)) => cosign,
+        (Some(_), Some(_), Some(named)) => named,
         (Some(_), Some(_), None) => {
             return Err(wrong(format!(
-                "secret {name:?} contains multiple data entries, and none of them is {COSIGN_PUBLIC_KEY}: only one is supported"
+                "secret {name:?} contains multiple data entries, and none of them is {}: only one is supported",
+                sought.entry()
             )));
         }
     };
     let pem = std::str::from_utf8(bytes).map_err(|_| {
         wrong(format!(
-            "secret {name:?} contains an invalid public key: not text"
+            "secret {name:?} contains an invalid {}: not text",
+            sought.name()
         ))
     })?;
     Ok(KeyText {

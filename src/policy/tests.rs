@@ -230,3 +230,101 @@ fn a_policy_that_is_too_large_is_kept_and_nothing_of_it_is_compiled() {
     assert!(started.elapsed() < std::time::Duration::from_secs(1));
     assert_eq!(compiled("p", &spec).globs.len(), 1);
 }
+
+#[test]
+fn a_policy_compiles_against_what_it_names_as_against_everything() {
+    let text = |text: &str| Ok(std::sync::Arc::from(text));
+    let entry = |key: &str, value: &str| {
+        let entry = (key.to_owned(), value.to_owned());
+        std::collections::BTreeMap::from([entry])
+    };
+    let rego = "package sigstore\nisCompliant { true }";
+    let bytes = |value: &str| {
+        let entry = ("key".to_owned(), value.as_bytes().to_vec());
+        std::collections::BTreeMap::from([entry])
+    };
+    let trust = Ok(std::sync::Arc::new(crate::trust::TrustMaterial::keys_only()));
+    let remote = RemotePolicy {
+        url: "https://policies.example/p.rego".to_owned(),
+        sha256: "0".repeat(64),
+    };
+    let all = Referents {
+        namespace: "cosign-system".to_owned(),
+        config_maps: [("rules", rego), ("unnamed", "x")]
+            .map(|(name, text)| (name.to_owned(), entry("p", text)))
+            .into(),
+        secrets: [("key", KEY), ("pull", "{}"), ("ca", "x"), ("unnamed", "x")]
+            .map(|(name, value)| (name.to_owned(), bytes(value)))
+            .into(),
+        remote_policies: [(remote, text(rego))].into(),
+        kms_keys: [("awskms:///k", KEY), ("gcpkms://unnamed", KEY)]
+            .map(|(name, pem)| (name.to_owned(), text(pem)))
+            .into(),
+        trust_roots: ["root", "log", "stamps", "unnamed"]
+            .map(|name| (name.to_owned(), trust.clone()))
+            .into(),
+        default_trust: None,
+    };
+    let identities = json!([{"issuer": "i", "subject": "s"}]);
+    let spec = json!({
+        "images": [{"glob": "**"}],
+        "authorities": [
+            {"key": {"secretRef": {"name": "key"}}, "source": [{"oci": "r.example/x", "signaturePullSecrets": [{"name": "pull"}]}]},
+            {"key": {"kms": "awskms:///k"}, "ctlog": {"trustRootRef": "log"},
+             "attestations": [{"name": "a", "predicateType": "custom", "policy": {"type": "rego", "configMapRef": {"name": "rules", "key": "p"}}}]},
+            {"keyless": {"identities": identities, "trustRootRef": "root", "ca-cert": {"secretRef": {"name": "ca"}}}, "rfc3161timestamp": {"trustRootRef": "stamps"}},
+        ],
+        "policy": {"type": "rego", "remote": {"url": "https://policies.example/p.rego", "sha256sum": "0".repeat(64)}},
+    });
+    let document = json!({
+        "apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "p"}, "spec": spec,
+    });
+    let policy = api::decode_cluster_image_policy(document).expect("a well-formed policy");
+    let named = all.named_by(&policy);
+    let told = |referents: &Referents| format!("{:?}", compile(&policy, referents));
+    assert_eq!(told(&named), told(&all));
+    // And nothing that it does not name.
+    for (found, everything) in [
+        (named.config_maps.len(), all.config_maps.len()),
+        (named.secrets.len(), all.secrets.len()),
+        (named.kms_keys.len(), all.kms_keys.len()),
+        (named.trust_roots.len(), all.trust_roots.len()),
+    ] {
+        assert_eq!(found, everything - 1);
+    }
+    assert_eq!(named.remote_policies, all.remote_policies);
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_is_about_the_images_that_it_names_or_about_all() {
+    let read = |spec: Value| {
+        let object = json!({
+            "apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "p"}, "spec": spec,
+        });
+        let error =
+            api::decode_cluster_image_policy(object.clone()).expect_err("it cannot be read");
+        let metadata = serde_json::from_value(object["metadata"].clone()).expect("metadata");
+        unreadable(&api::UnreadablePolicy::new(
+            metadata,
+            None,
+            &object["spec"],
+            error,
+        ))
+    };
+    let globs = |policy: &CompiledPolicy| -> Vec<String> {
+        policy.globs.iter().map(ToString::to_string).collect()
+    };
+    let named = read(json!({"images": [{"glob": "shop/**"}], "mode": "warn", "novel": {"x": 1}}));
+    assert_eq!(globs(&named), ["shop/**"]);
+    assert_eq!(named.mode, Mode::Warn);
+    let problems = named.body.expect_err("it is broken");
+    assert_eq!(
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["cannot be read: spec.novel\njson: unknown field \"novel\" at spec.novel"]
+    );
+    let partly = read(json!({"images": [{"glob": "shop/**"}, {"pattern": "tools"}]}));
+    assert_eq!(globs(&partly), ["shop/**", "**"]);
+    let wholly = read(json!({"images": "shop/**", "mode": ["warn"]}));
+    assert_eq!(globs(&wholly), ["**"]);
+    assert_eq!(wholly.mode, Mode::Enforce);
+}

@@ -15,6 +15,7 @@
 
 use std::sync::Arc;
 
+use super::key_source::{self, Sought};
 use super::problem::Problem;
 use super::referents::Referents;
 use crate::api;
@@ -59,7 +60,7 @@ pub(super) fn of_identities(
     let own_authority = keyless
         .ca_cert
         .as_ref()
-        .map(|ca| certificate_authority(ca, &format!("{path}.ca-cert"), problems));
+        .map(|ca| certificate_authority(ca, &format!("{path}.ca-cert"), referents, problems));
     if problems.len() != before {
         return None;
     }
@@ -197,33 +198,34 @@ fn lacks(name: &str, what: &str) -> Missing {
     })
 }
 
-/// The certificates of a certificate authority of one's own.
+/// A certificate authority of one's own: its certificates, or its public key, which is what a key management service has.
 fn certificate_authority(
     ca: &api::KeyRef,
     path: &str,
+    referents: &Referents,
     problems: &mut Vec<Problem>,
 ) -> Option<Arc<TrustMaterial>> {
-    let elsewhere = [
-        ("kms", !ca.kms.is_empty()),
-        ("secretref", ca.secret_ref.is_some()),
-    ];
-    if let Some((field, _)) = elsewhere.into_iter().find(|(_, is)| *is) {
-        problems.push(Problem::not_supported(
-            format!("{path}.{field}"),
-            "a certificate authority that is not given here",
-        ));
-        return None;
-    }
-    match TrustMaterial::from_certificate_authority_pem(&ca.data) {
-        Ok(trust) => Some(Arc::new(trust)),
-        Err(error) => {
-            problems.push(Problem::not_supported(
-                format!("{path}.data"),
-                &format!("this certificate authority ({error})"),
-            ));
-            None
+    let text = match key_source::text(ca, Sought::Authority, path, referents) {
+        Ok(text) => text,
+        Err(problem) => {
+            problems.push(problem);
+            return None;
         }
-    }
+    };
+    let error = match TrustMaterial::from_certificate_authority_pem(text.pem) {
+        Ok(trust) => return Some(Arc::new(trust)),
+        Err(error) => error,
+    };
+    problems.push(match text.found_in {
+        None => {
+            Problem::not_supported(text.field, &format!("this certificate authority ({error})"))
+        }
+        Some(place) => Problem::elsewhere(
+            text.field,
+            format!("{place} contains an invalid certificate authority: {error}"),
+        ),
+    });
+    None
 }
 
 fn identities(

@@ -1,7 +1,7 @@
 //! Trust material: what verification trusts besides a policy's own keys, and the epoch that names its state.
 //!
 //! *In*: a `trusted_root.json` ([`TrustMaterial::from_trusted_root_json`]), wherever it came from, or the certificates of a
-//! certificate authority of one's own. *Out*: certificate authorities, certificate transparency logs, transparency logs and timestamp
+//! certificate authority of one's own, or its public key. *Out*: certificate authorities, certificate transparency logs, transparency logs and timestamp
 //! authorities, each with its validity window, made ready once; or the reason why they cannot be used ([`InvalidTrustRoot`]). What is
 //! trusted for what can come from several roots ([`TrustMaterial::combined`]).
 //!
@@ -11,7 +11,9 @@
 //! Its [`Epoch`] keys everything that is remembered about evidence, so that a change of trust makes older memories unreachable rather
 //! than stale.
 
+mod authority_key;
 mod error;
+mod logs;
 mod root;
 
 pub mod archive;
@@ -27,7 +29,10 @@ use sigstore_trust_root::TrustedRoot;
 use sigstore_types::{DerCertificate, TimeRange, TsaAuthority};
 use sigstore_verify::Verifier;
 
+use authority_key::AuthorityKey;
+
 pub use error::InvalidTrustRoot;
+pub use logs::Logs;
 
 /// What is trusted, at one moment. Cheap to clone: everything behind it is shared.
 #[derive(Clone)]
@@ -41,7 +46,9 @@ pub struct TrustMaterial {
 struct Prepared {
     root: TrustedRoot,
     verifier: Verifier,
-    logs: Keyring,
+    logs: Logs,
+    /// An authority that is known by its key alone.
+    authority_key: Option<AuthorityKey>,
 }
 
 /// The identity of a state of trust: equal material, equal epoch.
@@ -78,16 +85,42 @@ impl TrustMaterial {
     /// See [`InvalidTrustRoot`].
     pub fn from_trusted_root_json(json: &[u8]) -> Result<Self, InvalidTrustRoot> {
         let root = root::parse(json)?;
-        Self::prepare(root, Epoch::of("trusted root", &[json]))
+        Self::prepare(root, Epoch::of("trusted root", &[json]), None)
     }
 
-    /// The certificates of one certificate authority in PEM, and nothing else. There is no window but their own.
+    /// The certificates of one certificate authority in PEM, or its public key, and nothing else. There is no window but their own.
     ///
     /// # Errors
     /// See [`InvalidTrustRoot`].
     pub fn from_certificate_authority_pem(pem: &str) -> Result<Self, InvalidTrustRoot> {
-        let root = root::of_certificates(pem)?;
-        Self::prepare(root, Epoch::of("certificate authority", &[pem.as_bytes()]))
+        let epoch = Epoch::of("certificate authority", &[pem.as_bytes()]);
+        if pem.trim_start().starts_with("-----BEGIN PUBLIC KEY-----") {
+            let key = AuthorityKey::from_pem(pem.trim())?;
+            return Self::prepare(root::empty()?, epoch, Some(key));
+        }
+        Self::prepare(root::of_certificates(pem)?, epoch, None)
+    }
+
+    /// The same for what comes with these certificates, where an authority is known by its key alone; `None` where none is.
+    ///
+    /// # Errors
+    /// [`InvalidTrustRoot::Unusable`]: the certificates name issuers that cannot be written as certificates.
+    pub fn issuing(
+        &self,
+        certificates: &[DerCertificate],
+    ) -> Result<Option<Self>, InvalidTrustRoot> {
+        let Some((prepared, key)) = self
+            .prepared
+            .as_ref()
+            .and_then(|prepared| Some((prepared, prepared.authority_key.as_ref()?)))
+        else {
+            return Ok(None);
+        };
+        let mut root = prepared.root.clone();
+        let issuers = root::of_authorities(key.issuing(certificates)?)?;
+        root.certificate_authorities
+            .extend(issuers.certificate_authorities);
+        Self::prepare(root, self.epoch, None).map(Some)
     }
 
     /// Each kind of trust from a root of its own.
@@ -124,18 +157,23 @@ impl TrustMaterial {
         }
         let epochs = sources.map(|source| source.epoch.0);
         let epochs: Vec<&[u8]> = epochs.iter().map(<[u8; 32]>::as_slice).collect();
-        Self::prepare(root, Epoch::of("combined", &epochs))
+        let authority_key = parts.authorities.prepared.as_ref();
+        let authority_key = authority_key.and_then(|prepared| prepared.authority_key.clone());
+        Self::prepare(root, Epoch::of("combined", &epochs), authority_key)
     }
 
-    fn prepare(root: TrustedRoot, epoch: Epoch) -> Result<Self, InvalidTrustRoot> {
+    fn prepare(
+        root: TrustedRoot,
+        epoch: Epoch,
+        authority_key: Option<AuthorityKey>,
+    ) -> Result<Self, InvalidTrustRoot> {
         let verifier = Verifier::new(&root).map_err(|e| InvalidTrustRoot::unusable(&e))?;
-        let logs = root
-            .rekor_keys()
-            .map_err(|e| InvalidTrustRoot::unusable(&e))?;
+        let logs = Logs::of(&root)?;
         let prepared = Prepared {
             root,
             verifier,
             logs,
+            authority_key,
         };
         Ok(Self {
             epoch,
@@ -148,11 +186,17 @@ impl TrustMaterial {
         self.epoch
     }
 
+    /// The same as a `trusted_root.json`; `None` where only keys of policies are trusted, or where it cannot be written so.
+    pub fn trusted_root_json(&self) -> Option<String> {
+        let prepared = self.prepared.as_ref()?;
+        serde_json::to_string_pretty(&prepared.root).ok()
+    }
+
     /// Whether there is a certificate authority in it.
     pub fn has_certificate_authorities(&self) -> bool {
-        self.prepared
-            .as_ref()
-            .is_some_and(|p| !p.root.certificate_authorities.is_empty())
+        self.prepared.as_ref().is_some_and(|p| {
+            !p.root.certificate_authorities.is_empty() || p.authority_key.is_some()
+        })
     }
 
     /// Whether there is a transparency log in it.
@@ -174,8 +218,8 @@ impl TrustMaterial {
         self.prepared.as_ref().map(|prepared| &prepared.verifier)
     }
 
-    /// The keys of its transparency logs; `None` where only keys of policies are trusted.
-    pub fn logs(&self) -> Option<&Keyring> {
+    /// Its transparency logs; `None` where only keys of policies are trusted.
+    pub fn logs(&self) -> Option<&Logs> {
         self.prepared.as_ref().map(|prepared| &prepared.logs)
     }
 

@@ -153,6 +153,16 @@ impl Reason {
         }
     }
 
+    /// In the form of an Event's reason: `PolicyInvalid`.
+    pub fn camel_case(self) -> String {
+        let words = self.as_str().split('-').map(|word| {
+            let mut letters = word.chars();
+            let first = letters.next().map(|first| first.to_ascii_uppercase());
+            first.into_iter().chain(letters).collect::<String>()
+        });
+        words.collect()
+    }
+
     /// What it means. `no-match` denies or admits by setting; as a reason for a denial it is a violation.
     pub fn class(self) -> Class {
         match self {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sigstore_tsa::verify_timestamp_for_authority;
 use sigstore_types::{SignatureBytes, TimestampToken};
 
-use super::log::{self, Verifier};
+use super::log::{self, Moment, Verifier};
 use super::requirement::{KeyRequirement, KeyWitness};
 use super::signed::{Lasting, Signed, Unproven, Vouched};
 use super::{Rejection, Signer};
@@ -28,24 +28,35 @@ pub(super) fn vouched(
             .as_ref()
             .map_err(|error| Rejection::Undecodable(error.clone()))
     };
-    let time = match &requirement.witness {
-        KeyWitness::WaivedByPolicy => None,
+    let (time, lasting) = match &requirement.witness {
+        KeyWitness::WaivedByPolicy => (None, Lasting::Always),
         KeyWitness::Log(trust) => {
             let logs = trust.logs().ok_or_else(|| Rejection::NotLogged {
                 detail: "no transparency log is trusted".to_owned(),
             })?;
-            log::recorded(read()?, logs, signed, Verifier::Key(key), now)?.time
+            let material = read()?;
+            // Nobody asked for timestamps: those that are good tell when a log must have been trusted that does not say so itself.
+            let stamped = timestamps(trust, signed, &material.timestamps, now).ok();
+            let stamped = stamped.and_then(|times| times.into_iter().min());
+            let moment = Moment { now, stamped };
+            let recorded = log::recorded(material, logs, signed, Verifier::Key(key), moment)?;
+            // Where nobody says when, the log is trusted now, and need not be tomorrow.
+            let lasting = match recorded.time.or(stamped) {
+                Some(_) => Lasting::Always,
+                None => Lasting::Now,
+            };
+            (recorded.time, lasting)
         }
         KeyWitness::TimestampsIfPresent(trust) => {
             let times = timestamps(trust, signed, &read()?.timestamps, now)?;
-            times.into_iter().min()
+            (times.into_iter().min(), Lasting::Always)
         }
     };
     Ok(Vouched {
         signer: Signer::Key(key),
         certificate: None,
         time,
-        lasting: Lasting::Always,
+        lasting,
     })
 }
 

@@ -22,6 +22,8 @@ mod library;
 mod sct;
 mod unread;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use sigstore_types::DerCertificate;
 
@@ -37,6 +39,18 @@ pub(super) fn vouched(
     material: &Material,
     now: Timestamp,
 ) -> Result<Vouched, Unproven> {
+    // Of an authority that is known by its key alone the names come with the certificates.
+    let issuing = requirement
+        .trust
+        .issuing(&material.certificates)
+        .map_err(|error| Rejection::InvalidCertificate {
+            detail: error.to_string(),
+        })?;
+    let issued = issuing.map(|trust| KeylessRequirement {
+        trust: Arc::new(trust),
+        ..requirement.clone()
+    });
+    let requirement = issued.as_ref().unwrap_or(requirement);
     let Some(certificate) = material.certificates.first() else {
         return Err(Rejection::NoCertificate.into());
     };

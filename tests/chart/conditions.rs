@@ -132,7 +132,14 @@ fn every_update(kinds: &Kinds, mut visit: impl FnMut(&str, &Asked<'_>)) {
 
 #[test]
 fn nothing_that_is_judged_is_kept_away() {
+    // With and without custom resources: the conditions of the others are those of the first.
+    let (plain, custom) = (rendered("default"), rendered("everything"));
     for rendering in all() {
+        let conditions = &rendering.validating()["matchConditions"];
+        let known = [&plain, &custom].map(|known| known.validating()["matchConditions"].clone());
+        assert!(known.contains(conditions), "{}", rendering.name);
+    }
+    for rendering in [plain, custom] {
         let kinds = kinds(&rendering);
         let conditions = Conditions::of(rendering.validating());
         let (mut judged, mut kept_away) = (0, 0);
@@ -215,7 +222,7 @@ fn what_passes_without_us_is_this() {
             writeln!(table, "  {:<42} {said}", edit.name).unwrap();
         }
     }
-    assert_snapshot!("chart_conditions", table);
+    assert_snapshot!("what_passes_without_us", table);
 }
 
 #[test]

@@ -44,7 +44,7 @@ const SCALED: &[&str] = &[
 ];
 
 /// Every edit.
-pub(crate) const EDITS: [Edit; 31] = [
+pub(crate) const EDITS: [Edit; 32] = [
     Edit::new("nothing", |_| {}),
     Edit::new("a label", |it| {
         it.new["metadata"]["labels"]["a"] = json!("b")
@@ -126,6 +126,9 @@ pub(crate) const EDITS: [Edit; 31] = [
     }),
     Edit::of("replicas left out", SCALED, |it| {
         it.new["spec"].as_object_mut().unwrap().remove("replicas");
+    }),
+    Edit::of("a disk that is an image", &["VirtualMachine"], |it| {
+        it.spec()["volumes"][0]["containerDisk"]["image"] = json!("b");
     }),
     Edit::of("paused", &["Deployment"], |it| {
         it.new["spec"]["paused"] = json!(true)

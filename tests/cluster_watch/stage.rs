@@ -89,6 +89,7 @@ impl Stage {
             settings.cluster = Some(ClusterSettings {
                 kubeconfig: Some(kubeconfig),
                 pace: pace(),
+                ..ClusterSettings::default()
             });
             change(settings);
         })

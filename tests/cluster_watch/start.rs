@@ -33,7 +33,7 @@ async fn reads_a_policy_that_was_written_in_the_other_version() {
 
 #[tokio::test]
 async fn waits_for_an_api_server_that_is_down_and_admits_nothing_until_it_was_read() {
-    let mut server = ApiServer::closed().await;
+    let server = ApiServer::closed().await;
     server.put(passing("shop", "shop/"));
     let mut stage = Stage::over(server, |settings| {
         settings.judge.no_match_policy = NoMatch::Allow;

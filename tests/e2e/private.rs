@@ -4,7 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `issuer` | says who people are (OpenID Connect) |
-//! | `services` | Fulcio, the timestamp authority, Rekor |
+//! | `services` | Fulcio, the timestamp authority, the logs |
 
 mod issuer;
 mod services;
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::process::succeed;
 use crate::registries::Kind;
 use crate::sigstore::{Sigstore, certificate};
-use crate::stage::{Cosign, Image, Judged, Stage};
+use crate::stage::{Cosign, Image, Judged, Key, Stage};
 use crate::tools::trial;
 use services::{Log, Services};
 
@@ -56,6 +56,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         (Log::Nowhere, Shape::Tags, Told::Resource),
         (Log::V2, Shape::Bundle, Told::Resource),
         (Log::V2, Shape::Bundle, Told::File),
+        (Log::V1, Shape::Bundle, Told::Resource),
+        (Log::V1, Shape::Tags, Told::Resource),
+        (Log::V1, Shape::Bundle, Told::File),
+        (Log::V1, Shape::Tags, Told::File),
     ];
     let case = |(log, shape, told): (Log, Shape, Told)| {
         let kept = match shape {
@@ -102,6 +106,41 @@ fn play(log: Log, shape: Shape, told: Told) {
         if log != Log::Nowhere {
             judged(&signed, "unlogged").denied("no matching");
         }
+        if log == Log::V1 {
+            judged(&signed, "uncertified").denied("no matching");
+        }
+    }
+    if log == Log::V1 && told == Told::Resource {
+        by_key(&play);
+    }
+}
+
+/// A key needs no log; where a policy asks for one, its entry must be there.
+fn by_key(play: &Play) {
+    let stage = &play.stage;
+    let (logged, alone) = (stage.image("logged"), stage.image("alone"));
+    play.sign_by_key(&logged);
+    stage.sign(&alone, Key::Release);
+    let wanting = |ctlog: Value| {
+        let authority =
+            json!({"name": "release", "key": {"data": stage.release_key()}, "ctlog": ctlog});
+        move |image: &Image, root: &str| {
+            let policy = play.written(&authority, root);
+            stage.verify(&policy, &image.by_digest)
+        }
+    };
+    let asks_nobody = wanting(json!({}));
+    asks_nobody(&logged, "ours").admitted();
+    asks_nobody(&alone, "ours").admitted();
+    for root in ["ours", "elsewhere", "unlogged"] {
+        let asks = wanting(json!({"url": play.services.rekor(), "trustRootRef": root}));
+        let judged = asks(&logged, root);
+        if root == "ours" {
+            judged.admitted();
+        } else {
+            judged.denied("no matching");
+        }
+        asks(&alone, root).denied("no matching");
     }
 }
 
@@ -135,6 +174,28 @@ impl Play {
         succeed(command.arg(&image.by_digest));
     }
 
+    /// Signs with the key of the release, and logs that.
+    fn sign_by_key(&self, image: &Image) {
+        let mut command = self.stage.tool("cosign");
+        command.args(["sign", "-y", "--key", "release.key"]);
+        command
+            .arg("--trusted-root")
+            .arg(self.services.file("trusted-root.json"));
+        match self.shape {
+            Shape::Bundle => {
+                command
+                    .arg("--signing-config")
+                    .arg(self.services.file("signing-config.json"));
+            }
+            Shape::Tags => {
+                command
+                    .args(["--use-signing-config=false", "--new-bundle-format=false"])
+                    .args(["--rekor-url", &self.services.rekor()]);
+            }
+        }
+        succeed(command.arg(&image.by_digest));
+    }
+
     fn cosign(&self, verb: &str, who: &str) -> Command {
         let services = &self.services;
         let mut command = self.stage.tool("cosign");
@@ -153,15 +214,24 @@ impl Play {
             Shape::Tags => {
                 command
                     .args(["--use-signing-config=false", "--new-bundle-format=false"])
-                    .args(["--tlog-upload=false", "--fulcio-url", &services.fulcio()])
-                    .args(["--timestamp-server-url", &services.stamps()]);
+                    .args(["--fulcio-url", &services.fulcio()]);
+                match services.log {
+                    Log::Nowhere => {
+                        command
+                            .arg("--tlog-upload=false")
+                            .args(["--timestamp-server-url", &services.stamps()]);
+                    }
+                    Log::V1 | Log::V2 => {
+                        command.args(["--rekor-url", &services.rekor()]);
+                    }
+                }
             }
         }
         command
     }
 
     /// What `vouchsafe verify` says under a policy that trusts [`WHO`] under this root: `ours`, that of somebody `elsewhere`, or one that
-    /// does not know the log (`unlogged`).
+    /// does not know the log (`unlogged`), or not the log of certificates (`uncertified`).
     fn judged(&self, image: &Image, wanted: &Value, root: &str) -> Judged {
         let policy = self.policy(wanted, root);
         match self.told {
@@ -178,7 +248,7 @@ impl Play {
     fn policy(&self, wanted: &Value, root: &str) -> PathBuf {
         let mut authority = json!({"name": "release", "keyless": {
             "url": self.services.fulcio(),
-            "insecureIgnoreSCT": true,
+            "insecureIgnoreSCT": self.services.log != Log::V1,
             "identities": [{"issuer": self.services.issuer.url(), "subject": WHO}],
         }});
         if self.told == Told::Resource {
@@ -188,7 +258,15 @@ impl Play {
             authority["rfc3161timestamp"] = json!({"trustRootRef": root});
         }
         let wanted = wanted.as_object().unwrap().clone();
+        if self.services.log == Log::V1 && self.told == Told::Resource && !wanted.is_empty() {
+            authority["ctlog"] = json!({"url": self.services.rekor(), "trustRootRef": root});
+        }
         authority.as_object_mut().unwrap().extend(wanted);
+        self.written(&authority, root)
+    }
+
+    /// A file with a policy of this authority.
+    fn written(&self, authority: &Value, root: &str) -> PathBuf {
         let policy = json!({
             "apiVersion": "policy.sigstore.dev/v1beta1",
             "kind": "ClusterImagePolicy",
@@ -214,7 +292,12 @@ impl Play {
             _ => {
                 let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
                 let mut root = read(&std::fs::read_to_string(ours).unwrap());
-                root["tlogs"] = read(&stranger())["tlogs"].clone();
+                let lost = if name == "unlogged" {
+                    "tlogs"
+                } else {
+                    "ctlogs"
+                };
+                root[lost] = read(&stranger())[lost].clone();
                 root.to_string()
             }
         };
@@ -243,16 +326,26 @@ impl Play {
             "certificateAuthorities": authority(self.services.fulcio(), authorities),
             "timestampAuthorities": authority(self.services.stamps(), stamps),
         });
-        if self.services.log == Log::V2 {
-            let key = match name {
-                "unlogged" => stranger.rekor_v2.key.pem(),
-                _ => ours("rekor.pub"),
-            };
-            keys["tLogs"] = json!([{
-                "baseURL": "http://localhost",
+        let listed = |url: &str, key: String| {
+            json!([{
+                "baseURL": url,
                 "hashAlgorithm": "sha-256",
                 "publicKey": STANDARD.encode(key),
-            }]);
+            }])
+        };
+        if self.services.log != Log::Nowhere {
+            let key = match name {
+                "unlogged" | "elsewhere" => stranger.rekor_v2.key.pem(),
+                _ => ours("rekor.pub"),
+            };
+            keys["tLogs"] = listed("http://localhost", key);
+        }
+        if self.services.log == Log::V1 {
+            let key = match name {
+                "uncertified" | "elsewhere" => stranger.ct.key.pem(),
+                _ => ours("ct.pub"),
+            };
+            keys["ctLogs"] = listed("http://localhost/e2e", key);
         }
         json!({
             "apiVersion": "policy.sigstore.dev/v1alpha1",

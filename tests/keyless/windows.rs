@@ -5,7 +5,9 @@ use rstest::rstest;
 use serde_json::json;
 use vouchsafe::verdict::{Judgement, Reason};
 
-use crate::sigstore::{Act, Form, Logged, NOON, Setup, Trusted, Version, Window, time};
+use crate::sigstore::{
+    Act, Algorithm, Form, Key, Kind, Logged, NOON, Setup, Trusted, Version, Window, time,
+};
 use crate::stage::{OURS, Stage, and, keyless, release, wanting};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -93,13 +95,7 @@ async fn t35_trust_begins_and_ends(#[case] trusted: Trusted, #[case] clock: Cloc
     let stage = Stage::new().await;
     let at = after(1, 0);
     let day = SignedDuration::from_hours(24);
-    for (from, until, is_good) in [
-        (at, at + day, true),
-        (at - day, at, true),
-        (at, at, true),
-        (at + SECOND, at + day, false),
-        (at - day, at - SECOND, false),
-    ] {
+    for (from, until, is_good) in windows_around(at, day) {
         let root = stage.root().within(trusted, Window { from, until });
         for form in FORMS {
             let image = stage.signed(form, &clock.act(at));
@@ -108,6 +104,81 @@ async fn t35_trust_begins_and_ends(#[case] trusted: Trusted, #[case] clock: Cloc
             assert_eq!(admitted, is_good, "{form:?} {from}..{until} {verdict:#?}");
         }
     }
+}
+
+/// T-35: a log that says no time itself must have been trusted when the stamp beside its entry says; Rekor v2 is one, and so is Rekor v1
+/// where only the proof is kept.
+#[rstest]
+#[case(Logged::V2, None)]
+#[case(Logged::V2, Some(Kind::Dsse002))]
+#[case(Logged::Proven, None)]
+#[tokio::test]
+async fn t35_a_log_that_tells_no_time_is_trusted_at_that_of_the_stamp(
+    #[case] logged: Logged,
+    #[case] kind: Option<Kind>,
+) {
+    let stage = Stage::new().await;
+    let (at, day) = (after(1, 0), SignedDuration::from_hours(24));
+    let form = Form::Statement(Version::V03);
+    let mut act = release().logged(logged).stamped_at(at);
+    act.kind = kind;
+    let image = stage.signed(form, &act);
+    for (from, until, is_good) in windows_around(at, day) {
+        let root = stage.root().within(Trusted::Logs, Window { from, until });
+        let verdict = stage.judged(&image, &keyless(), &root).await;
+        let admitted = verdict.judgement == Judgement::Admit;
+        assert_eq!(admitted, is_good, "{from}..{until} {verdict:#?}");
+    }
+}
+
+/// T-35: a log that was retired vouches for no entry of which nobody says when it was written, also beside a key.
+#[rstest]
+#[case(Logged::V2)]
+#[case(Logged::Proven)]
+#[tokio::test]
+async fn t35_a_retired_log_vouches_for_no_entry_without_a_time(#[case] logged: Logged) {
+    let stage = Stage::new().await;
+    let key = Key::generate(Algorithm::P256);
+    let authority =
+        json!({"name": "k", "key": {"data": key.pem()}, "ctlog": {"trustRootRef": OURS}});
+    let (at, day) = (after(1, 0), SignedDuration::from_hours(24));
+    let (retired, open) = (
+        Window {
+            from: at - day,
+            until: at + day,
+        },
+        Window {
+            from: at - day,
+            until: time("2044-01-01T00:00:00Z"),
+        },
+    );
+    for form in [Form::Message(Version::V03), Form::Statement(Version::V03)] {
+        let timeless = Act::with_key(&key).logged(logged);
+        let image = stage.signed(form, &timeless);
+        let root = |window| stage.root().within(Trusted::Logs, window);
+        stage.admits(&image, &authority, &root(open)).await;
+        stage
+            .refuses(&image, &authority, &root(retired), Reason::NotLogged)
+            .await;
+        // With a stamp it is known that the log was trusted then; one by nobody who is trusted says nothing.
+        let stamped = stage.signed(form, &timeless.stamped_at(at));
+        stage.admits(&stamped, &authority, &root(retired)).await;
+        let nobody = root(retired).without(Trusted::TimestampAuthorities);
+        stage
+            .refuses(&stamped, &authority, &nobody, Reason::NotLogged)
+            .await;
+    }
+}
+
+/// Windows around a moment, and whether it is in them.
+fn windows_around(at: Timestamp, day: SignedDuration) -> [(Timestamp, Timestamp, bool); 5] {
+    [
+        (at, at + day, true),
+        (at - day, at, true),
+        (at, at, true),
+        (at + SECOND, at + day, false),
+        (at - day, at - SECOND, false),
+    ]
 }
 
 /// The same for the log of certificates, whose promise has the time of the certificate.

@@ -29,6 +29,8 @@ const NOW: &str = "2026-11-01T00:00:00Z";
 pub(crate) enum Asked {
     Log,
     Stamps,
+    /// Nobody: it is signed by a key.
+    Nobody,
 }
 
 /// Whether it is a signature that is wanted, or an attestation.
@@ -67,7 +69,7 @@ impl Specimen {
         match (asked, &act.by) {
             (Asked::Stamps, _) => authority["rfc3161timestamp"] = json!({"trustRootRef": "r"}),
             (Asked::Log, By::Key(_)) => authority["ctlog"] = json!({"trustRootRef": "r"}),
-            (Asked::Log, By::Identity(..)) => {}
+            (Asked::Log, By::Identity(..)) | (Asked::Nobody, _) => {}
         }
         Self {
             name: format!("{form:?} {:?} {asked:?}", act.logged),
@@ -78,6 +80,23 @@ impl Specimen {
             image: subject.digest.parse().unwrap(),
             requirement: requirement(&authority, sigstore.trusted_root().json().as_bytes())
                 .unwrap(),
+        }
+    }
+
+    /// Whether it proves anything.
+    #[allow(
+        dead_code,
+        reason = "the bench asks no more than this, and the tests ask what"
+    )]
+    pub(crate) fn is_good(&self) -> bool {
+        let candidate = self.candidate(&self.documents);
+        let (limits, now) = (Limits::default().evidence, time(NOW));
+        let (image, asked) = (&self.image, &self.requirement);
+        match self.wanted {
+            Wanted::Signature => verify::signature(&candidate, image, asked, &limits, now).is_ok(),
+            Wanted::Attestation => {
+                verify::attestation(&candidate, image, asked, &limits, now).is_ok()
+            }
         }
     }
 

@@ -14,7 +14,8 @@
 )]
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde_json::{Value, json};
 
 /// Text that is shorter is not taken for base64: words are that too.
@@ -69,6 +70,9 @@ pub(crate) fn each_member(documents: &Documents) -> Vec<Mutant> {
     }
     mutants
 }
+
+/// What is said of a place that holds the same bytes in base64 of other characters.
+pub(crate) const OTHER_CHARACTERS: &str = " in other characters";
 
 /// One change somewhere.
 pub(crate) fn somewhere(documents: &Documents, dice: &mut Dice) -> Mutant {
@@ -160,8 +164,23 @@ fn difference(document: &Value, changed: &[u8]) -> String {
         | (Some(Value::Array(_)), Some(Value::Array(_))) => false,
         (was, is) => was != is,
     };
-    let first = pointers(document).into_iter().find(differs);
-    first.unwrap_or_else(|| " as before".to_owned())
+    let Some(first) = pointers(document).into_iter().find(differs) else {
+        return " as before".to_owned();
+    };
+    let said = |document: &Value| bits(document.pointer(&first)?.as_str()?);
+    if said(document).is_some_and(|bits| said(&changed).as_ref() == Some(&bits)) {
+        return format!("{first}{OTHER_CHARACTERS}");
+    }
+    first
+}
+
+/// The bytes that a text in base64 says to whoever does not look at the bits that its last character has too many.
+fn bits(text: &str) -> Option<Vec<u8>> {
+    let config = GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let engine = GeneralPurpose::new(&base64::alphabet::STANDARD, config);
+    engine.decode(text).ok().filter(|_| text.len() >= SHORTEST)
 }
 
 /// One byte changed, or gone, or there twice, or everything after it gone.

@@ -231,11 +231,12 @@ async fn what_was_good_is_there_after_a_restart_while_the_mirror_is_down() {
     assert!(second.refresh(now() + days(29)).await.is_err());
 }
 
+/// T-43.
 #[rstest]
 #[case::too_old(days(30))]
 #[case::from_the_future(days(-1))]
 #[tokio::test]
-async fn what_was_kept_is_not_used_for_ever(#[case] later: SignedDuration) {
+async fn t43_what_was_kept_is_not_used_for_ever(#[case] later: SignedDuration) {
     let folder = TempDir::new().unwrap();
     let (before, after) = (repository(OLD), repository(NEW).published_again());
     let served = Served::start(&after).await;
@@ -279,6 +280,31 @@ fn kept(folder: &Path) -> std::path::PathBuf {
     let entry = entries.next().unwrap().unwrap().path();
     assert!(entries.next().is_none(), "more than one file");
     entry
+}
+
+/// T-43: what was fetched is good, whether or not it can be kept.
+#[tokio::test]
+async fn t43_what_cannot_be_kept_is_used_all_the_same() {
+    let folder = TempDir::new().unwrap();
+    let repository = repository(OLD);
+    let served = Served::start(&repository).await;
+    let root = repository.root();
+    served
+        .mirror(root.clone(), Some(&folder))
+        .refresh(now())
+        .await
+        .unwrap();
+    // A folder stands where the file would.
+    let file = kept(folder.path());
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let second = served.mirror(root, Some(&folder));
+    let restored = second.restore(now()).await;
+    assert!(
+        matches!(restored, Err(MirrorError::Kept { .. })),
+        "{restored:?}"
+    );
+    assert_eq!(second.refresh(now()).await.unwrap().json, OLD);
 }
 
 #[tokio::test]

@@ -70,6 +70,33 @@ pub enum CertificateError {
         #[source]
         source: rcgen::Error,
     },
+    /// No authority can be made, or its key or another one cannot be read.
+    #[error("the private key of an authority or a certificate cannot be made or read")]
+    Authority {
+        /// What the library says.
+        #[source]
+        source: rcgen::Error,
+    },
+    /// The key is another authority's.
+    #[error("the key does not belong to the certificate of the authority")]
+    AuthorityKey,
+    /// The certificate is not one of the authority.
+    #[error("the certificate is not one that its authority issued")]
+    Chain {
+        /// What the library says.
+        #[source]
+        source: webpki::Error,
+    },
+    /// The names of a certificate cannot be read.
+    #[error("the names of the certificate cannot be read")]
+    Names,
+    /// A certificate cannot be written as PEM.
+    #[error("a certificate cannot be written as PEM")]
+    Encoding {
+        /// What the library says.
+        #[source]
+        source: spki::der::pem::Error,
+    },
     /// The certificate of the authority cannot be written.
     #[error("cannot write {path}")]
     Write {

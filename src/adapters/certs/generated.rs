@@ -4,47 +4,30 @@
 //! (`caBundle`). A new process is a new authority: replicas share one only through files.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd,
-};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::fs::{self, OpenOptions};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{CertificateError, Pair, ServingCertificate};
+use super::authority::{Authority, Window, with_loopback};
+use super::lifetimes::Lifetimes;
+use super::{CertificateError, Pair, SKEW, ServingCertificate};
 use crate::adapters::metrics::Metrics;
 
-const DAY: Duration = Duration::from_hours(24);
-/// How long the authority lives.
-const AUTHORITY_LIFE: Duration = DAY.saturating_mul(3_650);
-/// How long a certificate lives.
-const LIFE: Duration = DAY.saturating_mul(90);
-/// When it is renewed: after two thirds, so that a month of failures is survived.
-const RENEWAL: Duration = DAY.saturating_mul(60);
-/// Clocks of clients may be behind by this.
-const SKEW: Duration = Duration::from_hours(1);
+/// How long authority and certificates live.
+const LIVES: Lifetimes = Lifetimes::DEFAULT;
 /// How often it is looked whether it is time. By the clock on the wall: a timer stands still while a machine sleeps.
 const PERIOD: Duration = Duration::from_hours(1);
-
-/// Issues certificates for our names.
-pub struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    certificate: String,
-    names: Vec<String>,
-}
 
 /// Renews a certificate of our own.
 pub struct Renewal {
     authority: Authority,
+    names: Vec<String>,
     serving: Arc<ServingCertificate>,
     metrics: Arc<Metrics>,
     renew_at: Timestamp,
@@ -58,10 +41,11 @@ pub async fn generate(
     metrics: Arc<Metrics>,
 ) -> Result<(Arc<ServingCertificate>, Renewal), CertificateError> {
     let now = Timestamp::now();
-    let authority = Authority::new(names, now)?;
-    let pair = authority.issue(now)?;
+    let authority = Authority::new(Window::around(now, SKEW, LIVES.authority.valid))?;
+    let names = with_loopback(names);
+    let pair = issue(&authority, &names, now)?;
     if let Some(path) = authority_out {
-        replace_file(path, authority.certificate_pem().as_bytes())
+        replace_file(path, authority.anchor().pem().as_bytes())
             .await
             .map_err(|source| CertificateError::Write {
                 path: path.to_owned(),
@@ -69,73 +53,26 @@ pub async fn generate(
             })?;
     }
     metrics.certificate_not_after(pair.not_after());
+    let renew_at = LIVES.certificate.renew_at(pair.not_after());
     let serving = Arc::new(ServingCertificate::new(pair));
     let renewal = Renewal {
+        renew_at,
         authority,
+        names,
         serving: Arc::clone(&serving),
         metrics,
-        renew_at: later(now, RENEWAL),
     };
     Ok((serving, renewal))
 }
 
-// === impl Authority ===
-
-impl Authority {
-    /// A new authority, valid from `now` for ten years, that issues for `localhost`, the loopback addresses and `names`.
-    pub fn new(names: &[String], now: Timestamp) -> Result<Self, CertificateError> {
-        let mut all = vec![
-            "localhost".to_owned(),
-            Ipv4Addr::LOCALHOST.to_string(),
-            Ipv6Addr::LOCALHOST.to_string(),
-        ];
-        all.extend(names.iter().filter(|name| !name.is_empty()).cloned());
-        let made = || {
-            let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-            let mut params = valid(CertificateParams::default(), now, AUTHORITY_LIFE);
-            params
-                .distinguished_name
-                .push(DnType::CommonName, "vouchsafe webhook authority");
-            params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-            params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-            let certificate = params.self_signed(&key)?.pem();
-            Ok((Issuer::new(params, key), certificate))
-        };
-        match made() {
-            Ok((issuer, certificate)) => Ok(Self {
-                issuer,
-                certificate,
-                names: all,
-            }),
-            Err(source) => Err(CertificateError::Issue { names: all, source }),
-        }
-    }
-
-    /// The certificate of the authority, in PEM: what a client trusts.
-    pub fn certificate_pem(&self) -> &str {
-        &self.certificate
-    }
-
-    /// A certificate with a new key (ECDSA P-256), valid from `now` for 90 days.
-    pub fn issue(&self, now: Timestamp) -> Result<Pair, CertificateError> {
-        let issued = || {
-            let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-            let mut params = valid(CertificateParams::new(self.names.clone())?, now, LIFE);
-            params
-                .distinguished_name
-                .push(DnType::CommonName, "vouchsafe webhook");
-            params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-            params.use_authority_key_identifier_extension = true;
-            Ok((params.signed_by(&key, &self.issuer)?, key))
-        };
-        let (certificate, key) = issued().map_err(|source| CertificateError::Issue {
-            names: self.names.clone(),
-            source,
-        })?;
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Pair::new(vec![certificate.der().clone()], key, now)
-    }
+/// A certificate with a new key, valid from a little before `now`.
+fn issue(
+    authority: &Authority,
+    names: &[String],
+    now: Timestamp,
+) -> Result<Pair, CertificateError> {
+    let window = Window::around(now, SKEW, LIVES.certificate.valid);
+    authority.issue(names, window)?.pair(now)
 }
 
 // === impl Renewal ===
@@ -143,7 +80,7 @@ impl Authority {
 impl Renewal {
     /// The certificate of the authority, in PEM.
     pub fn authority_pem(&self) -> &str {
-        self.authority.certificate_pem()
+        self.authority.anchor().pem()
     }
 
     /// Renews whenever it is time, until `stop`.
@@ -160,13 +97,13 @@ impl Renewal {
         if now < self.renew_at {
             return;
         }
-        match self.authority.issue(now) {
+        match issue(&self.authority, &self.names, now) {
             Ok(pair) => {
                 tracing::info!(not_after = %pair.not_after(), "serving a new certificate");
                 self.metrics.certificate_not_after(pair.not_after());
                 self.metrics.certificate_loaded(true);
+                self.renew_at = LIVES.certificate.renew_at(pair.not_after());
                 self.serving.replace(pair);
-                self.renew_at = later(now, RENEWAL);
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot renew the certificate");
@@ -174,21 +111,6 @@ impl Renewal {
             }
         }
     }
-}
-
-/// The window, from a little before `now`, and an empty name.
-fn valid(mut params: CertificateParams, now: Timestamp, life: Duration) -> CertificateParams {
-    let since_epoch = Duration::from_secs(u64::try_from(now.as_second()).unwrap_or_default());
-    let epoch = date_time_ymd(1970, 1, 1);
-    params.not_before = epoch + since_epoch.saturating_sub(SKEW);
-    params.not_after = epoch + since_epoch.saturating_add(life);
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params
-}
-
-/// A time that is later; at the end of time, the end of time.
-fn later(now: Timestamp, by: Duration) -> Timestamp {
-    now.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// Writes a file that nobody sees half-written.
@@ -224,27 +146,32 @@ mod tests {
         Timestamp::from_second(number * 86_400).unwrap()
     }
 
+    fn authority(now: Timestamp) -> Authority {
+        Authority::new(Window::around(now, SKEW, LIVES.authority.valid)).unwrap()
+    }
+
     #[tokio::test]
     async fn renews_after_two_thirds_of_its_life_and_not_before() {
         let metrics = Arc::new(Metrics::new());
-        let authority = Authority::new(&[], day(20_000)).unwrap();
-        let serving = Arc::new(ServingCertificate::new(
-            authority.issue(day(20_000)).unwrap(),
-        ));
+        let authority = authority(day(20_000));
+        let names = with_loopback(&[]);
+        let first = issue(&authority, &names, day(20_000)).unwrap();
+        let serving = Arc::new(ServingCertificate::new(first));
         let mut renewal = Renewal {
             authority,
+            names,
             serving: Arc::clone(&serving),
             metrics,
-            renew_at: later(day(20_000), RENEWAL),
+            renew_at: day(20_060),
         };
         renewal.look(day(20_059));
-        assert_eq!(serving.not_after(), day(20_090));
+        assert_eq!(serving.not_after(), Some(day(20_090)));
         renewal.look(day(20_060));
-        assert_eq!(serving.not_after(), day(20_150));
+        assert_eq!(serving.not_after(), Some(day(20_150)));
         renewal.look(day(20_119));
-        assert_eq!(serving.not_after(), day(20_150));
+        assert_eq!(serving.not_after(), Some(day(20_150)));
         renewal.look(day(20_120));
-        assert_eq!(serving.not_after(), day(20_210));
+        assert_eq!(serving.not_after(), Some(day(20_210)));
     }
 
     #[tokio::test]
@@ -278,9 +205,9 @@ mod tests {
 
     #[test]
     fn refuses_a_name_that_no_certificate_can_hold() {
-        let authority = Authority::new(&["b\u{fc}cher.example".to_owned()], day(20_000)).unwrap();
+        let names = ["b\u{fc}cher.example".to_owned()];
         assert!(matches!(
-            authority.issue(day(20_000)),
+            issue(&authority(day(20_000)), &names, day(20_000)),
             Err(CertificateError::Issue { .. })
         ));
     }

@@ -1,26 +1,35 @@
 //! The certificate that the webhook shows: from files that somebody else renews, or made and renewed here.
 //!
-//! *In*: two PEM files, or names to issue for. *Out*: a [`ServingCertificate`] that every handshake asks, and a task that keeps it
-//! fresh. Renewing swaps what is in memory: no restart, no handshake that fails. What is half-written, does not belong together or
-//! has expired never replaces a pair that works.
+//! *In*: two PEM files, or names to issue for, or a Secret that replicas share ([`shared`]). *Out*: a [`ServingCertificate`] that every
+//! handshake asks, and a task that keeps it fresh. Renewing swaps what is in memory: no restart, no handshake that fails. What is
+//! half-written, does not belong together or has expired never replaces a pair that works.
 
+mod authority;
 mod error;
 mod files;
 mod generated;
+mod lifetimes;
+pub mod shared;
 mod validity;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+pub use authority::{Anchor, Authority, Issued, Window, check_names, with_loopback};
 pub use error::CertificateError;
 pub use files::{CertificateFiles, FileWatch};
-pub use generated::{Authority, Renewal, generate};
+pub use generated::{Renewal, generate};
+pub use lifetimes::{Life, Lifetimes, LifetimesError};
+
+/// Clocks of clients may be behind by this.
+const SKEW: Duration = Duration::from_hours(1);
 
 /// A certificate with the key that belongs to it.
 #[derive(Clone, Debug)]
@@ -29,9 +38,9 @@ pub struct Pair {
     not_after: Timestamp,
 }
 
-/// The pair that is shown to the next handshake.
-#[derive(Debug)]
-pub struct ServingCertificate(ArcSwap<Pair>);
+/// The pair that is shown to the next handshake. While there is none, handshakes fail.
+#[derive(Debug, Default)]
+pub struct ServingCertificate(ArcSwapOption<Pair>);
 
 // === impl Pair ===
 
@@ -67,22 +76,28 @@ impl Pair {
 impl ServingCertificate {
     /// Shows this pair.
     pub fn new(pair: Pair) -> Self {
-        Self(ArcSwap::from_pointee(pair))
+        Self(ArcSwapOption::from_pointee(pair))
+    }
+
+    /// Shows nothing yet.
+    pub fn none() -> Self {
+        Self::default()
     }
 
     /// Shows this pair from now on. Connections that are open stay as they are.
     pub fn replace(&self, pair: Pair) {
-        self.0.store(Arc::new(pair));
+        self.0.store(Some(Arc::new(pair)));
     }
 
-    /// When the certificate that is shown expires.
-    pub fn not_after(&self) -> Timestamp {
-        self.0.load().not_after
+    /// When the certificate that is shown expires; `None` while there is none.
+    pub fn not_after(&self) -> Option<Timestamp> {
+        self.0.load().as_ref().map(|pair| pair.not_after)
     }
 }
 
 impl ResolvesServerCert for ServingCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.load().certified))
+        let shown = self.0.load();
+        shown.as_ref().map(|pair| Arc::clone(&pair.certified))
     }
 }

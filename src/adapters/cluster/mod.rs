@@ -2,7 +2,12 @@
 //!
 //! [`Cluster`] is a connection and the namespace we live in; each file beside this one is one thing that is done with it.
 
+pub mod events;
+pub mod leader;
 mod objects;
+pub mod predecessor;
+pub mod serving;
+pub mod status;
 mod store;
 mod watch;
 
@@ -20,6 +25,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long may pass without a byte from the API server. Longer than a watch is held open there without an event (bookmarks come about
 /// once a minute).
 const SILENCE: Duration = Duration::from_mins(5);
+
+/// Who writes, as fields of objects and labels tell it.
+pub const FIELD_MANAGER: &str = "vouchsafe";
 
 /// A connection to the API server.
 #[derive(Clone)]

@@ -74,6 +74,12 @@ pub(super) struct LoadLabels {
     pub(super) outcome: Word,
 }
 
+/// A step on the Secret of the serving certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct StepLabels {
+    pub(super) step: Word,
+}
+
 /// The operation of a review, or that it was not read.
 pub(super) fn operation(operation: Option<Operation>) -> Word {
     Word(match operation {

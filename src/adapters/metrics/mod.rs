@@ -5,6 +5,7 @@
 
 mod labels;
 mod watches;
+mod writes;
 
 use std::time::Duration;
 
@@ -24,9 +25,10 @@ use crate::workload::Operation;
 
 use labels::{
     AdmissionLabels, CallLabels, ImageLabels, LoadLabels, MutationLabels, PinLabels, PolicyLabels,
-    ReferenceLabels, RegistryLabels, Word,
+    ReferenceLabels, RegistryLabels, StepLabels, Word,
 };
 use watches::Watches;
+use writes::Writes;
 
 /// Upper ends of the histogram of admissions, in seconds: from what memory answers to the longest timeout of a webhook.
 const SECONDS: [f64; 13] = [
@@ -55,6 +57,9 @@ pub struct Metrics {
     certificate_not_after: Gauge,
     certificate_loads: Family<LoadLabels, Counter>,
     watches: Watches,
+    writes: Writes,
+    certificate_steps: Family<StepLabels, Counter>,
+    authority_publications: Family<LoadLabels, Counter>,
 }
 
 // === impl Metrics ===
@@ -82,6 +87,9 @@ impl Metrics {
             certificate_not_after: Gauge::default(),
             certificate_loads: Family::default(),
             watches: Watches::default(),
+            writes: Writes::default(),
+            certificate_steps: Family::default(),
+            authority_publications: Family::default(),
         };
         metrics.register();
         metrics
@@ -176,6 +184,17 @@ impl Metrics {
             self.certificate_loads.clone(),
         );
         self.watches.register(registry);
+        self.writes.register(registry);
+        registry.register(
+            "cert_steps",
+            "Steps of this replica on the Secret that holds the serving certificate",
+            self.certificate_steps.clone(),
+        );
+        registry.register(
+            "ca_publications",
+            "Webhook configurations whose caBundle was written, or could not be",
+            self.authority_publications.clone(),
+        );
     }
 
     /// A review was answered. `operation` is `None` where the review was not read.
@@ -334,6 +353,22 @@ impl Metrics {
             .inc();
     }
 
+    /// The Secret that holds the serving certificate was changed. `step` is a word of ours.
+    pub fn certificate_step(&self, step: &'static str) {
+        let step = Word(step);
+        self.certificate_steps
+            .get_or_create(&StepLabels { step })
+            .inc();
+    }
+
+    /// The authority of the serving certificate was written into a webhook configuration, or that failed.
+    pub fn authority_published(&self, written: bool) {
+        let outcome = Word(if written { "written" } else { "failed" });
+        self.authority_publications
+            .get_or_create(&LoadLabels { outcome })
+            .inc();
+    }
+
     /// All metrics as `OpenMetrics` text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -352,6 +387,7 @@ impl Default for Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::cluster::Watched;
 
     #[test]
     fn writes_the_names_and_labels_that_dashboards_use() {
@@ -396,6 +432,14 @@ mod tests {
         metrics.trust_expires(Some(Timestamp::from_second(3_000_000_000).unwrap()));
         metrics.certificate_not_after(Timestamp::from_second(4_000_000_000).unwrap());
         metrics.certificate_loaded(false);
+        metrics.watch_failed(Watched::Secrets);
+        metrics.watch_heard(
+            Watched::TrustRoots,
+            Timestamp::from_second(5_000_000_000).unwrap(),
+        );
+        metrics.controls("invalid");
+        metrics.certificate_step("switched");
+        metrics.authority_published(true);
         let text = metrics.encode();
         for line in [
             r#"vouchsafe_admission_requests_total{operation="create",verdict="deny",reason="unsigned"} 1"#,
@@ -420,6 +464,10 @@ mod tests {
             "vouchsafe_trust_not_after_seconds 3000000000",
             "vouchsafe_cert_not_after_seconds 4000000000",
             r#"vouchsafe_cert_loads_total{outcome="refused"} 1"#,
+            r#"vouchsafe_watch_failures_total{resource="secrets"} 1"#,
+            r#"vouchsafe_watch_last_heard_seconds{resource="trustroots"} 5000000000"#,
+            r#"vouchsafe_controller_config{state="invalid"} 1"#,
+            r#"vouchsafe_controller_config{state="read"} 0"#,
         ] {
             assert!(
                 text.lines().any(|found| found == line),

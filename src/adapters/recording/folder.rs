@@ -25,12 +25,14 @@ const LAYOUT: &str = "oci-layout";
 const INDEX: &str = "index.json";
 const LOOKUPS: &str = "recording.json";
 const BLOBS: &str = "blobs";
+const TRUSTED_ROOT: &str = "trusted_root.json";
 
 /// Answers and their bytes.
 #[derive(Clone, Debug)]
 pub struct Recording {
     answers: Answers,
     bytes: BTreeMap<Digest, Bytes>,
+    trusted_root: Option<String>,
 }
 
 /// Why a folder cannot be read or written as a recording.
@@ -80,7 +82,20 @@ pub enum RecordingError {
 
 impl Recording {
     pub(super) fn new(answers: Answers, bytes: BTreeMap<Digest, Bytes>) -> Self {
-        Self { answers, bytes }
+        Self {
+            answers,
+            bytes,
+            trusted_root: None,
+        }
+    }
+
+    /// With the root that was trusted by default, a `trusted_root.json`.
+    #[must_use]
+    pub fn trusting(self, trusted_root: Option<String>) -> Self {
+        Self {
+            trusted_root,
+            ..self
+        }
     }
 
     /// Writes it into `folder`, which is made. `cases` is the digest of the file of cases that belongs to it.
@@ -100,6 +115,9 @@ impl Recording {
                 make(algorithm)?;
             }
             write(&path, bytes)?;
+        }
+        if let Some(root) = &self.trusted_root {
+            write(&folder.join(TRUSTED_ROOT), root.as_bytes())?;
         }
         write_json(&folder.join(INDEX), &self.answers.index())?;
         // Last: without it the folder is no recording.
@@ -145,6 +163,11 @@ pub(super) fn answers(folder: &Path) -> Result<Answers, RecordingError> {
     })
 }
 
+/// The root that was trusted by default, if it is recorded in `folder`.
+pub(super) fn trusted_root(folder: &Path) -> Option<PathBuf> {
+    Some(folder.join(TRUSTED_ROOT)).filter(|path| path.is_file())
+}
+
 /// Where the bytes of a digest are. Only a digest becomes a path, and it has neither a separator nor a dot.
 pub(super) fn blob(folder: &Path, digest: &Digest) -> PathBuf {
     let algorithm = folder.join(BLOBS).join(digest.algorithm().as_str());
@@ -170,7 +193,7 @@ fn parts(folder: &Path) -> Result<Vec<PathBuf>, RecordingError> {
     let mut files = Vec::new();
     for path in entries(folder)? {
         match path.file_name().and_then(|name| name.to_str()) {
-            Some(LAYOUT | INDEX | LOOKUPS) => files.push(path),
+            Some(LAYOUT | INDEX | LOOKUPS | TRUSTED_ROOT) => files.push(path),
             Some(BLOBS) => {}
             _ => return Err(RecordingError::Stranger { path }),
         }

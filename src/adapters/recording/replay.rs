@@ -48,6 +48,11 @@ impl Replay {
         }
     }
 
+    /// The root that was trusted by default, where it was recorded.
+    pub fn trusted_root(&self) -> Option<PathBuf> {
+        self.folder.as_deref().and_then(folder::trusted_root)
+    }
+
     /// What was asked and could not be told again, in words: it is not recorded, or it was edited since. Whatever was decided with
     /// one of these in the way says nothing about the image.
     pub fn complaints(&self) -> Vec<String> {

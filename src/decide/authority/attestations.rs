@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::memory;
@@ -30,7 +29,7 @@ pub(super) async fn judge(
     scope: &Scope<'_>,
     thoroughness: Thoroughness,
 ) -> Result<(Answer, Vec<Arc<str>>), FetchError> {
-    let (requirement, now) = (&signed.requirement, Timestamp::now());
+    let (requirement, now) = (&signed.requirement, judge.now());
     let verify = |candidate: &Candidate| {
         let key = memory::key(image.digest(), candidate, requirement);
         let verify = || {

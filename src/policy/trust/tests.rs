@@ -208,3 +208,77 @@ fn the_certificates_of_an_own_authority_take_the_place_of_the_roots() {
     assert_eq!(keyless.trust.certificate_authorities().count(), 1);
     assert!(keyless.trust.has_logs());
 }
+
+/// What becomes of a policy with this `ca-cert`: how many authorities are trusted, or what is wrong.
+fn own_authority(ca: &Value, referents: &Referents) -> Result<bool, Vec<String>> {
+    let policy = crate::api::decode_cluster_image_policy(json!({
+        "apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "p"},
+        "spec": {"images": [{"glob": "**"}], "authorities": [{"keyless": {
+            "identities": [{"issuer": "i", "subject": "s"}], "ca-cert": ca,
+        }}]},
+    }));
+    let body = compile(&policy.unwrap(), referents).body;
+    let body =
+        body.map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    match &body.authorities[0].kind {
+        AuthorityKind::Signed(signed) => match &signed.requirement {
+            Requirement::Keyless(keyless) => Ok(keyless.trust.has_certificate_authorities()),
+            Requirement::Key(_) => panic!("it names identities"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_own_authority_may_be_kept_in_a_secret_or_a_key_management_service() {
+    const AT: &str = "spec.authorities[0].keyless.ca-cert";
+    let with = |entries: &[(&str, &str)]| {
+        let entries = entries.iter();
+        let data = entries.map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()));
+        Referents {
+            namespace: "cosign-system".to_owned(),
+            secrets: [("s".to_owned(), data.collect())].into(),
+            kms_keys: [("hashivault://ca".to_owned(), Ok(Arc::from(KEY)))].into(),
+            ..referents()
+        }
+    };
+    let in_secret = json!({"secretRef": {"name": "s"}});
+    for entries in [
+        vec![("any", KEY)],
+        vec![("tls.crt", "x"), ("tls.key", "x"), ("ca.crt", KEY)],
+    ] {
+        assert_eq!(own_authority(&in_secret, &with(&entries)), Ok(true));
+    }
+    assert_eq!(
+        own_authority(&json!({"kms": "hashivault://ca"}), &with(&[])),
+        Ok(true)
+    );
+    for (ca, entries, told) in [
+        (
+            &in_secret,
+            vec![("any", "no certificate")],
+            "contains an invalid certificate authority",
+        ),
+        (
+            &in_secret,
+            vec![("tls.crt", KEY), ("tls.key", "x")],
+            "none of them is ca.crt",
+        ),
+        (
+            &json!({"secretRef": {"name": "t"}}),
+            vec![],
+            "secret \"t\" is not in the namespace",
+        ),
+        (
+            &json!({"kms": "hashivault://other"}),
+            vec![],
+            "was not asked for its public key yet",
+        ),
+    ] {
+        let problems = own_authority(ca, &with(&entries)).unwrap_err();
+        assert!(
+            problems[0].contains(AT) && problems[0].contains(told),
+            "{problems:?}"
+        );
+    }
+}

@@ -16,6 +16,7 @@ use super::chain;
 use crate::evidence::Material;
 use crate::limits::json::brief;
 use crate::verify::Rejection;
+use crate::verify::log::{self, Moment};
 use crate::verify::requirement::{KeylessRequirement, KeylessWitness, Sct};
 use crate::verify::signed::{Signed, Unproven};
 
@@ -57,7 +58,17 @@ pub(super) fn vouched(
         chain::issuer(&material.certificates, &requirement.trust, *time)
             .map_err(|detail| Rejection::InvalidCertificate { detail })?;
     }
-    Ok(times.iter().min().copied())
+    let earliest = times.iter().min().copied();
+    if let Some(logs) = requirement
+        .trust
+        .logs()
+        .filter(|_| requirement.witness.asks_log())
+    {
+        // And logs that were retired before (T-35).
+        let stamped = earliest;
+        log::counted(material, logs, Moment { now, stamped })?;
+    }
+    Ok(earliest)
 }
 
 /// The part of the evidence that the policy asks for, in the library's form.

@@ -4,6 +4,7 @@
 //! | what | where it comes from | what stands in for the library's check |
 //! |---|---|---|
 //! | log entries `intoto` 0.0.1, `rekord` 0.0.1 | cosign before 2.2, and in 2021 | [`log::recorded`] |
+//! | log entries `dsse` 0.0.2 | clients of Rekor v2 that log envelopes as such | [`log::recorded`] |
 //! | timestamps beside a `.att` layer | cosign 2 stamps the layer, cosign 3 the signature in it | [`by_key::timestamps`] over either |
 //! | neither log nor timestamp | a root without both | the certificate must be valid now |
 //!
@@ -15,7 +16,7 @@ use jiff::Timestamp;
 use super::{chain, sct};
 use crate::evidence::{EntryKind, Material};
 use crate::limits::json::brief;
-use crate::verify::log::{self, Verifier};
+use crate::verify::log::{self, Moment, Verifier};
 use crate::verify::requirement::{KeylessRequirement, KeylessWitness, Sct};
 use crate::verify::signed::{Lasting, Signed};
 use crate::verify::{PublicKey, Rejection, by_key};
@@ -84,24 +85,26 @@ fn times(
     certificate: &DerCertificate,
     now: Timestamp,
 ) -> Result<Vec<Timestamp>, Rejection> {
-    let mut times = Vec::new();
-    if requirement.witness.asks_log() {
-        let logs = requirement
-            .trust
-            .logs()
-            .ok_or_else(|| Rejection::NotLogged {
-                detail: "no transparency log is trusted".to_owned(),
-            })?;
-        let verifier = Verifier::Certificate(certificate);
-        times.extend(log::recorded(material, logs, signed, verifier, now)?.time);
+    let (trust, witness) = (&requirement.trust, requirement.witness);
+    // Beside a log as the library has it: they count where the root can judge them, and they are not about a whole layer.
+    let beside = witness.asks_log() && trust.has_timestamp_authorities() && !signed.is_layer();
+    let mut times = if witness.asks_timestamps() || beside {
+        by_key::timestamps(trust, signed, &material.timestamps, now)?
+    } else {
+        Vec::new()
+    };
+    if witness.asks_timestamps() && times.is_empty() {
+        let detail = "there is no signed timestamp with it".to_owned();
+        return Err(Rejection::NoTimestamp { detail });
     }
-    if requirement.witness.asks_timestamps() {
-        let stamps = by_key::timestamps(&requirement.trust, signed, &material.timestamps, now)?;
-        if stamps.is_empty() {
-            let detail = "there is no signed timestamp with it".to_owned();
-            return Err(Rejection::NoTimestamp { detail });
-        }
-        times.extend(stamps);
+    if witness.asks_log() {
+        let logs = trust.logs().ok_or_else(|| Rejection::NotLogged {
+            detail: "no transparency log is trusted".to_owned(),
+        })?;
+        let verifier = Verifier::Certificate(certificate);
+        let stamped = times.iter().min().copied();
+        let moment = Moment { now, stamped };
+        times.extend(log::recorded(material, logs, signed, verifier, moment)?.time);
     }
     Ok(times)
 }

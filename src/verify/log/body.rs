@@ -4,15 +4,18 @@
 //! |---|---|---|---|
 //! | `hashedrekord` 0.0.1, `rekord` 0.0.1 | its bytes | certificate or key | hash of the message |
 //! | `hashedrekord` 0.0.2 | its bytes | certificate or key | hash of the message, or of an envelope's pre-authentication encoding |
-//! | `dsse` 0.0.1 | its bytes | certificate or key | hash of the payload |
+//! | `dsse` 0.0.1, `dsse` 0.0.2 | its bytes | certificate or key | hash of the payload |
 //! | `intoto` 0.0.2 | its bytes | certificate or key | hash of the payload, and its type |
 //! | `intoto` 0.0.1 | in the hash of the whole envelope | certificate or key | the same |
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use sigstore_types::{DerCertificate, KindVersion};
-use sigstore_verify::rekor::body::{HashedRekordV002Verifier, RekorEntryBody};
+use sigstore_verify::rekor::body::{
+    DsseV002Body, PublicKeyRaw, RekorEntryBody, X509CertificateRaw,
+};
 
 use super::Verifier;
 use crate::evidence::{EntryKind, Envelope, LogEntry};
@@ -58,8 +61,10 @@ pub(super) fn is_about(
     signed: &Signed<'_>,
     verifier: Verifier<'_>,
 ) -> Result<(), String> {
-    if entry.kind == EntryKind::IntotoV001 {
-        return intoto_v001(entry, signed, verifier);
+    match entry.kind {
+        EntryKind::IntotoV001 => return intoto_v001(entry, signed, verifier),
+        EntryKind::DsseV002 => return dsse_v002(entry, signed, verifier),
+        EntryKind::Current(_) | EntryKind::RekordV001 => {}
     }
     let body = RekorEntryBody::parse(&entry.wire.canonicalized_body, entry.wire.kind_version)
         .map_err(|e| brief(&e))?;
@@ -83,7 +88,12 @@ pub(super) fn is_about(
                 }
             }
             same_signature(signed, logged.signature.content.as_bytes())?;
-            same_raw_verifier(verifier, &logged.signature.verifier)
+            let who = &logged.signature.verifier;
+            same_raw_verifier(
+                verifier,
+                who.x509_certificate.as_ref(),
+                who.public_key.as_ref(),
+            )
         }
         (RekorEntryBody::DsseV001(body), Signed::Envelope { envelope, .. }) => {
             let hash = &body.spec.payload_hash;
@@ -124,9 +134,7 @@ fn intoto_v001(
     signed: &Signed<'_>,
     verifier: Verifier<'_>,
 ) -> Result<(), String> {
-    let value = parse_small(entry.wire.canonicalized_body.as_bytes(), DEPTH, VALUES);
-    let body: IntotoV001 =
-        serde_json::from_value(value.map_err(|e| brief(&e))?).map_err(|e| brief(&e))?;
+    let body: IntotoV001 = read(entry)?;
     let Signed::Envelope { envelope, .. } = signed else {
         return Err("an entry of kind intoto is not about a signature of this kind".to_owned());
     };
@@ -144,6 +152,37 @@ fn intoto_v001(
         .decode(&body.spec.public_key)
         .map_err(|e| brief(&e))?;
     same_verifier(verifier, &pem)
+}
+
+/// The same as the first version, with the verifier in DER.
+fn dsse_v002(entry: &LogEntry, signed: &Signed<'_>, verifier: Verifier<'_>) -> Result<(), String> {
+    let body: DsseV002Body = read(entry)?;
+    let Signed::Envelope { envelope, .. } = signed else {
+        return Err("an entry of kind dsse is not about a signature of this kind".to_owned());
+    };
+    let content = &body.spec.dsse_v002;
+    let hash = &content.payload_hash;
+    same_payload(
+        envelope,
+        hash.algorithm.as_rekor_str(),
+        &hash.digest.to_hex(),
+    )?;
+    let [logged] = content.signatures.as_slice() else {
+        return Err("it is not about exactly one signature".to_owned());
+    };
+    same_signature(signed, logged.content.as_bytes())?;
+    let who = &logged.verifier;
+    same_raw_verifier(
+        verifier,
+        who.x509_certificate.as_ref(),
+        who.public_key.as_ref(),
+    )
+}
+
+/// A body that the library does not read.
+fn read<T: DeserializeOwned>(entry: &LogEntry) -> Result<T, String> {
+    let value = parse_small(entry.wire.canonicalized_body.as_bytes(), DEPTH, VALUES);
+    serde_json::from_value(value.map_err(|e| brief(&e))?).map_err(|e| brief(&e))
 }
 
 fn same_signature(signed: &Signed<'_>, logged: &[u8]) -> Result<(), String> {
@@ -195,17 +234,14 @@ fn same_verifier(verifier: Verifier<'_>, pem: &[u8]) -> Result<(), String> {
 /// A certificate or a key in DER.
 fn same_raw_verifier(
     verifier: Verifier<'_>,
-    logged: &HashedRekordV002Verifier,
+    certificate: Option<&X509CertificateRaw>,
+    key: Option<&PublicKeyRaw>,
 ) -> Result<(), String> {
     let same = match verifier {
-        Verifier::Certificate(certificate) => logged
-            .x509_certificate
-            .as_ref()
-            .is_some_and(|logged| logged.raw_bytes == *certificate),
-        Verifier::Key(key) => logged
-            .public_key
-            .as_ref()
-            .is_some_and(|logged| key.is_of_spki(logged.raw_bytes.as_bytes())),
+        Verifier::Certificate(ours) => certificate.is_some_and(|logged| logged.raw_bytes == *ours),
+        Verifier::Key(ours) => {
+            key.is_some_and(|logged| ours.is_of_spki(logged.raw_bytes.as_bytes()))
+        }
     };
     same.then_some(())
         .ok_or_else(|| "it is about a signature by somebody else".to_owned())

@@ -1,30 +1,36 @@
 //! Whether a log vouches for an entry: by a promise (its signature over entry and time), or by a proof that leads to a root hash which it
 //! has signed (RFC 9162 §2.1.3, and the [checkpoint format](https://c2sp.org/tlog-checkpoint)).
 //!
+//! The key must have counted then: at the log's own time, else at the time of a timestamp beside the entry, and where nobody says when,
+//! now. A log that was retired vouches for nothing whose time is not known (T-35).
+//!
 //! Of what is there everything must be good. The first version of bundles, and cosign's annotation, must have the promise; later
 //! versions the proof. Signatures of witnesses on a checkpoint are passed over.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use sigstore_crypto::{Checkpoint, Keyring};
+use sigstore_crypto::Checkpoint;
 use sigstore_types::bundle::{InclusionPromise, InclusionProof};
 use sigstore_types::{KindVersion, MediaType, Sha256Hash, SignatureBytes, TransparencyLogEntry};
+
+use super::Moment;
+use crate::trust::Logs;
 
 /// When a log took the entry up, as far as it says so with its signature.
 pub(super) fn vouched(
     entry: &TransparencyLogEntry,
     version: MediaType,
-    logs: &Keyring,
-    now: Timestamp,
+    logs: &Logs,
+    moment: Moment,
 ) -> Result<Option<Timestamp>, String> {
     let time = match &entry.inclusion_promise {
-        Some(promise) => promised(entry, promise, logs, now)?,
+        Some(promise) => promised(entry, promise, logs, moment)?,
         None if version == MediaType::Bundle0_1 => return Err("no promise of the log".to_owned()),
         None => None,
     };
     match &entry.inclusion_proof {
-        Some(proof) => proven(entry, proof, logs, now)?,
+        Some(proof) => proven(entry, proof, logs, time.unwrap_or(moment.vouched()))?,
         None if version != MediaType::Bundle0_1 => return Err("no inclusion proof".to_owned()),
         None => {}
     }
@@ -36,19 +42,16 @@ pub(super) fn vouched(
 fn promised(
     entry: &TransparencyLogEntry,
     promise: &InclusionPromise,
-    logs: &Keyring,
-    now: Timestamp,
+    logs: &Logs,
+    moment: Moment,
 ) -> Result<Option<Timestamp>, String> {
     let id = Sha256Hash::try_from(entry.log_id.key_id.as_bytes())
         .map_err(|_| "the name of the log is no SHA-256".to_owned())?;
     let time = entry.integrated_time;
-    let key = match time {
-        Some(time) if time > now => {
-            return Err(format!("the log took it up in the future, at {time}"));
-        }
-        Some(time) => logs.key_at(&id, time),
-        None => logs.key_started_by(&id, now),
-    };
+    if let Some(time) = time.filter(|time| *time > moment.now) {
+        return Err(format!("the log took it up in the future, at {time}"));
+    }
+    let key = logs.key(&id, time.unwrap_or(moment.vouched()));
     let key = key.ok_or_else(|| {
         format!(
             "no trusted log {} with a key for that time",
@@ -73,8 +76,8 @@ fn promised(
 fn proven(
     entry: &TransparencyLogEntry,
     proof: &InclusionProof,
-    logs: &Keyring,
-    now: Timestamp,
+    logs: &Logs,
+    time: Timestamp,
 ) -> Result<(), String> {
     let checkpoint = proof
         .checkpoint
@@ -98,17 +101,17 @@ fn proven(
         checkpoint.root_hash(),
     )
     .map_err(|error| format!("the inclusion proof is wrong: {error}"))?;
-    signed(checkpoint, logs, now)
+    signed(checkpoint, logs, time)
 }
 
-/// By any key of the root that the hint fits: hints of four bytes may collide.
-fn signed(checkpoint: &Checkpoint, logs: &Keyring, now: Timestamp) -> Result<(), String> {
+/// By any key that counted then.
+fn signed(checkpoint: &Checkpoint, logs: &Logs, time: Timestamp) -> Result<(), String> {
     let message = checkpoint.signed_data();
     let by_log = checkpoint.signatures().iter().any(|signature| {
-        logs.keys_by_hint(&signature.key_id, now)
+        logs.hinted(&signature.key_id, time)
             .any(|key| key.verify(message, &signature.signature).is_ok())
     });
     by_log
         .then_some(())
-        .ok_or_else(|| "the checkpoint is not signed by a trusted log".to_owned())
+        .ok_or_else(|| format!("the checkpoint is not signed by a log that was trusted at {time}"))
 }

@@ -8,12 +8,12 @@ mod body;
 mod inclusion;
 
 use jiff::Timestamp;
-use sigstore_crypto::Keyring;
 use sigstore_types::{DerCertificate, MediaType};
 
 use super::signed::Signed;
 use super::{KeyFingerprint, Rejection};
 use crate::evidence::{LogEntry, Material};
+use crate::trust::Logs;
 
 /// With what a signature was made, which the entry must name.
 #[derive(Clone, Copy)]
@@ -30,18 +30,36 @@ pub(super) struct Recorded {
     pub(super) time: Option<Timestamp>,
 }
 
+/// What is known of the time of an entry before the entry is looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    /// The present.
+    pub(super) now: Timestamp,
+    /// The time of a good timestamp beside it.
+    pub(super) stamped: Option<Timestamp>,
+}
+
+// === impl Moment ===
+
+impl Moment {
+    /// When the log must have been trusted, where its entry does not say when it was written.
+    fn vouched(self) -> Timestamp {
+        self.stamped.unwrap_or(self.now)
+    }
+}
+
 /// The first entry that proves that one of these logs has recorded the signature. Others are of no consequence: who may change what
 /// stands beside a signature could remove them too.
 pub(super) fn recorded(
     material: &Material,
-    logs: &Keyring,
+    logs: &Logs,
     signed: &Signed<'_>,
     verifier: Verifier<'_>,
-    now: Timestamp,
+    moment: Moment,
 ) -> Result<Recorded, Rejection> {
     let mut wrong = None;
     for entry in &material.entries {
-        match one(entry, material.version, logs, signed, verifier, now) {
+        match one(entry, material.version, logs, signed, verifier, moment) {
             Ok(recorded) => return Ok(recorded),
             Err(detail) => wrong = wrong.or(Some(detail)),
         }
@@ -50,15 +68,29 @@ pub(super) fn recorded(
     Err(Rejection::NotLogged { detail })
 }
 
+/// Whether the logs of entries that do not say when they were written were trusted at the time that a timestamp says. Those of entries
+/// that do are looked at where that time is.
+pub(super) fn counted(material: &Material, logs: &Logs, moment: Moment) -> Result<(), Rejection> {
+    let timeless = material
+        .entries
+        .iter()
+        .filter(|entry| entry.wire.inclusion_promise.is_none());
+    for entry in timeless {
+        inclusion::vouched(&entry.wire, material.version, logs, moment)
+            .map_err(|detail| Rejection::NotLogged { detail })?;
+    }
+    Ok(())
+}
+
 fn one(
     entry: &LogEntry,
     version: MediaType,
-    logs: &Keyring,
+    logs: &Logs,
     signed: &Signed<'_>,
     verifier: Verifier<'_>,
-    now: Timestamp,
+    moment: Moment,
 ) -> Result<Recorded, String> {
-    let time = inclusion::vouched(&entry.wire, version, logs, now)?;
+    let time = inclusion::vouched(&entry.wire, version, logs, moment)?;
     body::is_about(entry, signed, verifier)?;
     Ok(Recorded { time })
 }

@@ -1,10 +1,12 @@
 //! The services of a Sigstore of one's own, each on free loopback ports: Fulcio, a timestamp authority, and the logs that are wanted.
+//!
+//! Rekor v1 comes with a log of certificates: both stand on Trillian, and `tests/tools/logs` runs them together.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::process::{Background, finish, succeed};
 use crate::registries::{accepts, free_port};
@@ -19,6 +21,8 @@ const SINCE: &str = "2020-01-01T00:00:00Z";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Log {
     Nowhere,
+    /// Rekor v1; certificates are logged too.
+    V1,
     /// Rekor v2, in files.
     V2,
 }
@@ -31,6 +35,7 @@ pub(super) struct Services {
     fulcio: u16,
     stamps: u16,
     rekor: u16,
+    certificates: u16,
     running: Vec<Background>,
 }
 
@@ -40,16 +45,35 @@ impl Log {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Nowhere => "stamps and no log",
+            Self::V1 => "Rekor v1 and a log of certificates",
             Self::V2 => "stamps and Rekor v2",
         }
     }
 
     pub(super) fn needs(self) -> Vec<&'static str> {
         let mut tools = vec!["cosign", "crane", "olareg", "fulcio", "timestamp-server"];
-        if self == Self::V2 {
-            tools.push("rekor-tiles");
+        match self {
+            Self::Nowhere => {}
+            Self::V1 => tools.extend([
+                "rekor-server",
+                "ct-server",
+                "trillian-log-server",
+                "trillian-log-signer",
+                "trillian-createtree",
+                "trillian-schema",
+                "postgres",
+            ]),
+            Self::V2 => tools.push("rekor-tiles"),
         }
         tools
+    }
+
+    /// The name that is in its checkpoints.
+    fn origin(self) -> &'static str {
+        match self {
+            Self::V1 => "rekor.e2e",
+            Self::Nowhere | Self::V2 => "localhost",
+        }
     }
 }
 
@@ -59,7 +83,8 @@ impl Services {
     /// Starts them, and writes `trusted-root.json` and `signing-config.json` into `folder`.
     pub(super) fn start(log: Log, folder: &Path) -> Self {
         let issuer = Issuer::start();
-        let (fulcio, authority) = fulcio(&issuer, folder);
+        let certificates = if log == Log::V1 { free_port() } else { 0 };
+        let (fulcio, authority) = fulcio(&issuer, certificates, folder);
         let (stamps, stamping) = stamping(folder);
         let mut services = Self {
             issuer,
@@ -68,14 +93,19 @@ impl Services {
             fulcio,
             stamps,
             rekor: 0,
+            certificates,
             running: vec![authority, stamping],
         };
-        if log == Log::V2 {
-            let (port, running) = rekor_v2(folder);
+        services.write("fulcio.pem", &get(fulcio, "/api/v1/rootCert"));
+        let logs = match log {
+            Log::Nowhere => None,
+            Log::V1 => Some(services.on_trillian()),
+            Log::V2 => Some(rekor_v2(folder)),
+        };
+        if let Some((port, running)) = logs {
             services.rekor = port;
             services.running.push(running);
         }
-        services.write("fulcio.pem", &get(fulcio, "/api/v1/rootCert"));
         services.write("tsa.pem", &get(stamps, "/api/v1/timestamp/certchain"));
         services.say_who_is_trusted();
         services
@@ -93,9 +123,35 @@ impl Services {
         format!("http://127.0.0.1:{}/api/v1/timestamp", self.stamps)
     }
 
-    /// The name `localhost` is the log's, in its checkpoints too.
-    fn rekor(&self) -> String {
+    /// The name `localhost` is that of Rekor v2, in its checkpoints too.
+    pub(super) fn rekor(&self) -> String {
         format!("http://localhost:{}", self.rekor)
+    }
+
+    /// Rekor v1, and the log of certificates that Fulcio knows of already.
+    fn on_trillian(&self) -> (u16, Background) {
+        let folder = self.file("logs");
+        std::fs::create_dir(&folder).unwrap();
+        let rekor = free_port();
+        let ports = [rekor, self.certificates].into_iter();
+        let ports = ports.chain(std::iter::repeat_with(free_port)).take(7);
+        let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/logs"));
+        command
+            .arg(&folder)
+            .arg(self.file("fulcio.pem"))
+            .args(ports.map(|port| port.to_string()))
+            .stdin(Stdio::null());
+        let mut running = Background::start(&mut command);
+        let until = Instant::now() + Duration::from_mins(2);
+        while !folder.join("ready").exists() {
+            assert!(running.is_running(), "the logs have ended; see above");
+            assert!(Instant::now() < until, "the logs are not there in time");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        for key in ["rekor.pub", "ct.pub"] {
+            std::fs::copy(folder.join(key), self.file(key)).unwrap();
+        }
+        (rekor, running)
     }
 
     /// A file with a token for somebody.
@@ -112,17 +168,25 @@ impl Services {
         let service = |url: &str, version: u8| {
             format!("url={url},api-version={version},start-time={SINCE},operator=e2e")
         };
-        let mut config = vec![
-            format!("--fulcio={}", service(&fulcio, 1)),
-            format!("--tsa={}", service(&stamps, 1)),
-            "--tsa-config=ANY".to_owned(),
-        ];
-        if self.log == Log::V2 {
+        let mut config = vec![format!("--fulcio={}", service(&fulcio, 1))];
+        if self.log != Log::V1 {
+            config.push(format!("--tsa={}", service(&stamps, 1)));
+            config.push("--tsa-config=ANY".to_owned());
+        }
+        if self.log != Log::Nowhere {
+            let origin = self.log.origin();
             root.push(format!(
-                "--rekor=url={rekor},public-key=rekor.pub,start-time={SINCE},origin=localhost"
+                "--rekor=url={rekor},public-key=rekor.pub,start-time={SINCE},origin={origin}"
             ));
-            config.push(format!("--rekor={}", service(&rekor, 2)));
+            let version = if self.log == Log::V1 { 1 } else { 2 };
+            config.push(format!("--rekor={}", service(&rekor, version)));
             config.push("--rekor-config=ANY".to_owned());
+        }
+        if self.log == Log::V1 {
+            let url = certificate_log(self.certificates);
+            root.push(format!(
+                "--ctfe=url={url},public-key=ct.pub,start-time={SINCE}"
+            ));
         }
         for (what, arguments) in [("trusted-root", root), ("signing-config", config)] {
             let mut command = Command::new(tools::path("cosign"));
@@ -142,7 +206,12 @@ impl Services {
     }
 }
 
-fn fulcio(issuer: &Issuer, folder: &Path) -> (u16, Background) {
+fn certificate_log(port: u16) -> String {
+    format!("http://127.0.0.1:{port}/e2e")
+}
+
+/// `certificates` is the port of the log of certificates; 0 where there is none.
+fn fulcio(issuer: &Issuer, certificates: u16, folder: &Path) -> (u16, Background) {
     let (port, url) = (free_port(), issuer.url());
     let config = folder.join("fulcio.yaml");
     let text = format!(
@@ -150,9 +219,13 @@ fn fulcio(issuer: &Issuer, folder: &Path) -> (u16, Background) {
     );
     std::fs::write(&config, text).unwrap();
     let ports = [port, free_port(), free_port()].map(|port| port.to_string());
+    let logged = match certificates {
+        0 => String::new(),
+        port => certificate_log(port),
+    };
     let mut command = Command::new(tools::path("fulcio"));
     command
-        .args(["serve", "--ca", "ephemeralca", "--ct-log-url", ""])
+        .args(["serve", "--ca", "ephemeralca", "--ct-log-url", &logged])
         .args(["--host", "127.0.0.1", "--port", &ports[0]])
         .args(["--grpc-host", "127.0.0.1", "--grpc-port", &ports[1]])
         .args(["--metrics-port", &ports[2]])

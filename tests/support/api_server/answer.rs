@@ -193,9 +193,20 @@ fn patch(shared: &Shared, target: &Target, asked: &Asked) -> Answered {
         }
         return Err(not_found(&target.key));
     };
+    let manager = asked.parameter("fieldManager");
+    if applies {
+        let force = asked.parameter("force") == "true";
+        let changed = {
+            let mut owners = locked(&shared.owners);
+            owners.applied(&target.key, &found, &wanted, manager, force)?
+        };
+        return write(shared, target, changed);
+    }
     // A version in the patch is a condition.
     let changed = patch::patched(&found, &wanted, &asked.content_type)?;
-    write(shared, target, changed)
+    let written = write(shared, target, changed)?;
+    locked(&shared.owners).wrote(&target.key, &found, &written.1, manager);
+    Ok(written)
 }
 
 /// Replaces an object, or its status alone, if its version is still the one that was read.
@@ -238,6 +249,7 @@ fn delete(shared: &Shared, key: &Key) -> Answered {
         return Ok((200, found));
     }
     store.remove(key);
+    locked(&shared.owners).forget(key);
     let mut told = object::status(200, "");
     told["status"] = json!("Success");
     Ok((200, told))

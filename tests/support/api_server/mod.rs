@@ -8,6 +8,7 @@
 //! watches begin at a version, and answer `410 Gone` where that version is forgotten. There are no rights: rules refuse.
 
 mod answer;
+mod apply;
 mod fault;
 mod object;
 mod patch;
@@ -31,6 +32,7 @@ use tokio::task::AbortHandle;
 
 pub use fault::{Asked, Fault};
 
+use apply::Owners;
 use fault::Rules;
 use store::Store;
 
@@ -45,6 +47,7 @@ pub struct ApiServer {
 /// What all connections share.
 pub(crate) struct Shared {
     pub(crate) store: Mutex<Store>,
+    pub(crate) owners: Mutex<Owners>,
     rules: Mutex<Rules>,
     asked: Mutex<Vec<Asked>>,
     connections: Mutex<Vec<AbortHandle>>,
@@ -72,6 +75,7 @@ impl ApiServer {
         let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared {
             store: Mutex::default(),
+            owners: Mutex::default(),
             rules: Mutex::default(),
             asked: Mutex::default(),
             connections: Mutex::default(),
@@ -159,7 +163,9 @@ impl ApiServer {
 
     /// Deletes the object of this path (`/api/v1/namespaces/NS/secrets/NAME`), whatever its finalizers.
     pub fn delete(&self, path: &str) {
-        locked(&self.shared.store).remove(&path::key(path));
+        let key = path::key(path);
+        locked(&self.shared.store).remove(&key);
+        locked(&self.shared.owners).forget(&key);
         self.tell();
     }
 

@@ -22,7 +22,10 @@ pub(crate) fn keep_metadata(object: &mut Value, before: Option<&Value>, key: &Ke
             if let Some(going) = before["metadata"].get("deletionTimestamp") {
                 object["metadata"]["deletionTimestamp"] = going.clone();
             }
-            if before["spec"] != object["spec"] {
+            if ["spec", "webhooks"]
+                .iter()
+                .any(|part| before[*part] != object[*part])
+            {
                 let generation = before["metadata"]["generation"].as_u64().unwrap_or(1);
                 object["metadata"]["generation"] = json!(generation + 1);
             }

@@ -1,4 +1,4 @@
-//! Patches: JSON Patch, merge patch, and close relatives of strategic merge and of apply.
+//! Patches: JSON Patch, merge patch, and a close relative of strategic merge.
 
 use serde_json::Value;
 
@@ -16,9 +16,7 @@ pub(crate) fn patched(
             json_patch::patch(&mut changed, &patch).map_err(|error| (422, error.to_string()))?;
         }
         "application/merge-patch+json" => json_patch::merge(&mut changed, patch),
-        "application/strategic-merge-patch+json" | "application/apply-patch+yaml" => {
-            merge(&mut changed, patch);
-        }
+        "application/strategic-merge-patch+json" => merge(&mut changed, patch),
         other => return Err((415, format!("unknown kind of patch {other:?}"))),
     }
     Ok(changed)

@@ -208,7 +208,7 @@ impl CertificateAuthority {
     }
 
     /// The authority that signs certificates.
-    fn issuing(&self) -> &Authority {
+    pub(crate) fn issuing(&self) -> &Authority {
         self.intermediate.as_ref().unwrap_or(&self.root)
     }
 

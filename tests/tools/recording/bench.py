@@ -50,7 +50,7 @@ class Bench:
 
     def start(self, tool, *arguments, env=None):
         """Starts a server; it is stopped when the recording ends. Its output goes to TOOL.log in the working folder."""
-        with open(self.work / f"{tool}.log", "ab") as log:
+        with open(self.work / f"{Path(tool).name}.log", "ab") as log:
             self.processes.append(
                 subprocess.Popen([self.tools / tool, *arguments], cwd=self.work, stdout=log, stderr=log,
                                  stdin=subprocess.DEVNULL, env={**self.environment, **(env or {})}))

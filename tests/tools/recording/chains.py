@@ -8,10 +8,13 @@ import json
 import subprocess
 from pathlib import Path
 
-from .bench import REGISTRY, Failed, tags, wait_for
+from .bench import REGISTRY, Failed, http, tags, wait_for
 from .cosign import COMMIT, TEKTON
 
 TOOLS = ["crane", "olareg", "cosign2", "etcd", "kube-apiserver", "kubectl", "tekton-chains"]
+LOG_TOOLS = ["rekor-server", "ct-server", "trillian-log-server", "trillian-log-signer", "trillian-createtree", "trillian-schema", "postgres"]
+LOGS = Path(__file__).resolve().parent.parent / "logs"
+REKOR = "http://127.0.0.1:3000"
 MODULE = Path(__file__).resolve().parent.parent / "modules" / "tekton-chains"
 CHAINS, PIPELINE = "github.com/tektoncd/chains", "github.com/tektoncd/pipeline"
 
@@ -38,15 +41,38 @@ SETTINGS = {
 }
 
 
-def record(bench, group):
+def record_logged(bench, group):
+    """The same with the controller's transparency log on, which is a Rekor of our own."""
+    start_logs(bench)
+    record(bench, group, {**SETTINGS, "transparency.enabled": "true", "transparency.url": REKOR})
+    entry = kubectl(bench, "get", "taskrun", "build", "-o", r"jsonpath={.metadata.annotations.chains\.tekton\.dev/transparency}")
+    if not entry.startswith(REKOR):
+        raise Failed(f"the TaskRun names no log entry: {entry!r}")
+    if not json.loads(http(entry)):
+        raise Failed(f"the log has no entry {entry}")
+    (bench.out / "keys" / "rekor.pub").write_bytes((bench.work / "logs" / "rekor.pub").read_bytes())
+
+
+def start_logs(bench):
+    """Rekor v1, and a log of certificates of which nobody asks anything here."""
+    folder = bench.work / "logs"
+    folder.mkdir()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-subj", "/CN=nobody", "-keyout", "ca.key", "-out", "ca.pem"], cwd=bench.work, check=True, capture_output=True)
+    bench.start(LOGS, "logs", "ca.pem", "3000", "6962", "8090", "8091", "8092", "8093", "6963",
+                env={"VOUCHSAFE_TOOLS": str(bench.tools)})
+    wait_for("the logs", 120, (folder / "ready").exists)
+
+
+def record(bench, group, settings=SETTINGS):
     """Records the one case."""
     bench.make_key("cosign2", "release", PASSWORD)
     bench.make_key("cosign2", "stranger", PASSWORD)  # signs nothing here
     digest = bench.make_image("t/signed", f"{group} signed\n")
     mount_signing_secrets(bench)
     start_api_server(bench)
-    install_tekton(bench)
-    bench.commands.append("tekton-chains " + " ".join(f"{name}={value}" for name, value in SETTINGS.items()))
+    install_tekton(bench, settings)
+    bench.commands.append("tekton-chains " + " ".join(f"{name}={value}" for name, value in settings.items()))
     bench.start("tekton-chains", env=CONTROLLER)
     finish_task_run(bench, "t/signed", digest)
     prefix = digest.replace(":", "-")
@@ -116,7 +142,7 @@ def start_api_server(bench):
     kubectl(bench, "create", "serviceaccount", "default")
 
 
-def install_tekton(bench):
+def install_tekton(bench, chains):
     """Tekton's resource definitions and the settings of Chains, each from its own module."""
     definitions = module_folder(PIPELINE) / "config" / "300-crds"
     for name in ("taskrun", "pipelinerun", "task", "pipeline"):
@@ -130,7 +156,7 @@ def install_tekton(bench):
     settings = module_folder(CHAINS) / "config"
     for file in ("info", "leader-election", "logging", "observability"):
         kubectl(bench, "apply", "-f", str(settings / f"config-{file}.yaml"))
-    apply(bench, {"apiVersion": "v1", "kind": "ConfigMap", "data": SETTINGS,
+    apply(bench, {"apiVersion": "v1", "kind": "ConfigMap", "data": chains,
                   "metadata": {"name": "chains-config", "namespace": "tekton-chains"}})
 
 

@@ -54,7 +54,11 @@ fn pem(year: i32) -> (String, String) {
 }
 
 fn year(serving: &ServingCertificate) -> i16 {
-    serving.not_after().to_zoned(jiff::tz::TimeZone::UTC).year()
+    serving
+        .not_after()
+        .unwrap()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .year()
 }
 
 #[tokio::test]
