@@ -1,7 +1,7 @@
 //! `vouchsafe serve` as a process: what it prints, whom it answers, how it follows its files, and how it ends.
 
 use std::io::{BufRead as _, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -18,19 +18,19 @@ use crate::support::policy_text::{attested, signed_by};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A webhook in a process of its own; killed when it is dropped.
-struct Webhook {
+pub(crate) struct Webhook {
     child: Child,
     stdout: Receiver<String>,
     /// Standard error, as it comes.
     log: Arc<Mutex<String>>,
-    address: String,
+    pub(crate) address: String,
     admin: String,
     home: TempDir,
 }
 
 impl Webhook {
     /// Starts it with these policies; files are looked at once a second.
-    fn start(policies: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(policies: &Path, more: &[&str]) -> Self {
         let home = TempDir::new().unwrap();
         let mut command = bare(home.path());
         command.args([
@@ -101,10 +101,15 @@ impl Webhook {
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
+    /// Where it wrote the authority of its certificate.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.home.path().join("ca.pem")
+    }
+
     /// A client that trusts the authority of `--ca-out` and nobody else.
     fn client(&self) -> reqwest::Client {
         let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let pem = std::fs::read(self.home.path().join("ca.pem")).unwrap();
+        let pem = std::fs::read(self.authority()).unwrap();
         let authority = reqwest::Certificate::from_pem(&pem).unwrap();
         let client = reqwest::Client::builder()
             .tls_certs_only([authority])

@@ -40,6 +40,9 @@
 {{- with .Values.denialFooter }}
 - {{ printf "--denial-footer=%s" . | quote }}
 {{- end }}
+{{- if .Values.denialEvents }}
+- --denial-events
+{{- end }}
 {{- if .Values.kinds }}
 - --kinds=/etc/vouchsafe/config/kinds.yaml
 {{- end }}
