@@ -306,21 +306,20 @@ impl Cluster {
         })
     }
 
-    /// What is known of our Pods, for messages of failures.
+    /// What is known of our Pods, for messages of failures: how they are, and what their logs complain of.
     pub(crate) fn state(&self) -> String {
         let pods = self.kubectl(&["-n", OURS, "get", "pods", "-o", "wide"]);
         let mut state = pods.stdout + &pods.stderr;
-        let folders = std::fs::read_dir(self.folder.join("pods"));
-        for pod in folders.into_iter().flatten().flatten() {
-            for file in std::fs::read_dir(pod.path()).unwrap().flatten() {
+        for name in state
+            .clone()
+            .lines()
+            .filter_map(|line| line.split(' ').next())
+        {
+            let files = std::fs::read_dir(self.folder.join("pods").join(name));
+            for file in files.into_iter().flatten().flatten() {
                 if file.path().extension().is_some_and(|end| end == "log") {
                     let text = std::fs::read_to_string(file.path()).unwrap_or_default();
-                    let lines: Vec<String> = text
-                        .lines()
-                        .map(|line| line.chars().take(TOLD.1).collect())
-                        .collect();
-                    let last = lines[lines.len().saturating_sub(TOLD.0)..].join("\n");
-                    state += &format!("--- {}\n{last}\n", file.path().display());
+                    state += &format!("--- {}\n{}\n", file.path().display(), complaints(&text));
                 }
             }
         }
@@ -337,6 +336,17 @@ impl Cluster {
     fn tool(&self, name: &str) -> Command {
         self.stage.tool(name)
     }
+}
+
+/// The last lines of a log that are not everyday's.
+fn complaints(log: &str) -> String {
+    let lines = log
+        .lines()
+        .filter(|line| !line.contains("\"level\":\"INFO\""));
+    let lines: Vec<String> = lines
+        .map(|line| line.chars().take(TOLD.1).collect())
+        .collect();
+    lines[lines.len().saturating_sub(TOLD.0)..].join("\n")
 }
 
 // === impl Images ===

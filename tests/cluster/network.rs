@@ -9,6 +9,9 @@ use crate::process::succeed;
 /// Where the API server and the registry are, as Pods see them.
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 
+/// The device of the bridge.
+pub(crate) const BRIDGE: &str = "vouchsafe0";
+
 /// The bridge, and the Pods that are on it.
 pub(crate) struct Network {
     next: AtomicU16,
@@ -26,9 +29,9 @@ impl Network {
     /// Makes the bridge.
     pub(crate) fn lay() -> Self {
         ip("link set lo up");
-        ip("link add vouchsafe0 type bridge");
-        ip(&format!("addr add {HOST}/16 dev vouchsafe0"));
-        ip("link set vouchsafe0 up");
+        ip(&format!("link add {BRIDGE} type bridge"));
+        ip(&format!("addr add {HOST}/16 dev {BRIDGE}"));
+        ip(&format!("link set {BRIDGE} up"));
         Self {
             next: AtomicU16::new(1),
         }
@@ -49,10 +52,12 @@ impl Network {
         ip(&format!(
             "link add {outer} type veth peer name eth0 netns {name}"
         ));
-        ip(&format!("link set {outer} master vouchsafe0 up"));
+        ip(&format!("link set {outer} master {BRIDGE} up"));
         ip(&format!("-n {name} link set lo up"));
         ip(&format!("-n {name} addr add {address}/16 dev eth0"));
         ip(&format!("-n {name} link set eth0 up"));
+        // To the addresses of Services, and to nothing else: the bridge leads nowhere.
+        ip(&format!("-n {name} route add default via {HOST}"));
         PodNetwork { name, address }
     }
 }

@@ -11,6 +11,7 @@
 //! | `sandbox` | the root, the user and the network in which a program runs |
 //! | `probes` | readiness, liveness and start |
 //! | `container` | one program: started, probed, started again, stopped |
+//! | `services` | Services as Pods reach them: names and addresses |
 //! | `pod` | one Pod from its binding to its end |
 //! | `bystander` | all other Pods |
 
@@ -19,6 +20,7 @@ mod container;
 mod pod;
 mod probes;
 mod sandbox;
+mod services;
 mod spec;
 mod volumes;
 
@@ -93,7 +95,9 @@ impl Kubelet {
             network,
             ended: Arc::clone(&ended),
         };
-        tokio::spawn(follow(Arc::new(node)));
+        let node = Arc::new(node);
+        tokio::spawn(services::lead(Arc::clone(&node)));
+        tokio::spawn(follow(node));
         Self { ended }
     }
 

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::container::{Board, Container, End};
 use super::sandbox::{PROGRAM, Sandbox};
 use super::volumes::Volumes;
-use super::{Ended, Newest, Node, list, name_of, now, spec, text};
+use super::{Ended, Newest, Node, list, name_of, now, services, spec, text};
 use crate::network::PodNetwork;
 
 /// How often what volumes refer to is read again.
@@ -130,6 +130,8 @@ impl Life {
         if !self.lay_out(volumes).await {
             return Vec::new();
         }
+        let hosts = services::hosts(&self.node.api).await;
+        std::fs::write(self.folder.join("hosts"), hosts).unwrap();
         let before = list(&self.pod["spec"]["initContainers"]);
         let first_board = Board::of(before);
         for (index, specification) in before.iter().enumerate() {

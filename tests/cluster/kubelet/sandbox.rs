@@ -38,7 +38,6 @@ mount --rbind /proc proc
 [ ! -d /etc/ssl ] || { mkdir etc/ssl; mount --rbind /etc/ssl etc/ssl; }
 ln -s /run var_run; mkdir var; mv var_run var/run
 : >etc/resolv.conf
-echo "127.0.0.1 localhost" >etc/hosts
 : >program
 mount --bind "$program" program
 while [ "$mounts" -gt 0 ]; do
@@ -100,7 +99,7 @@ impl Sandbox {
             program: program.to_owned(),
             folder: folder.join(format!("{name}.root")),
             log: folder.join(format!("{name}.log")),
-            mounts: mounts(container, volumes),
+            mounts: mounts(container, volumes, &folder.join("hosts")),
             may_write: own["readOnlyRootFilesystem"] != true,
             user: format!("{}:{}", number("runAsUser"), number("runAsGroup")),
         }
@@ -166,8 +165,9 @@ impl Drop for Process {
     }
 }
 
-fn mounts(container: &Value, volumes: &Volumes) -> Vec<String> {
-    let mut mounts = Vec::new();
+fn mounts(container: &Value, volumes: &Volumes, hosts: &Path) -> Vec<String> {
+    let hosts = hosts.display().to_string();
+    let mut mounts = vec![hosts, "/etc/hosts".to_owned(), "ro".to_owned()];
     for mount in list(&container["volumeMounts"]) {
         let folder = volumes.folder(text(&mount["name"]));
         let source = match mount["subPath"].as_str() {

@@ -117,7 +117,7 @@ fn follows_secrets() {
     let cluster = cluster::installed();
     let images = cluster.images();
     // Beside the policy of everything, which the signed image satisfies.
-    let glob = format!("{}/t/signed", cluster.stage().host());
+    let glob = format!("{}/t/signed*", cluster.stage().host());
     let mut policy = cluster.policy("by-secret", &glob, "");
     policy["spec"]["authorities"][0]["key"] =
         json!({"secretRef": {"name": "trusted-key", "namespace": OURS}});
@@ -208,7 +208,7 @@ fn many() {
         } else {
             format!("many-{number}")
         };
-        let glob = format!("{}/t/{name}", cluster.stage().host());
+        let glob = format!("{}/t/{name}*", cluster.stage().host());
         let key = if last {
             stranger(cluster)
         } else {
