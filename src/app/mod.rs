@@ -3,6 +3,7 @@
 //! | file | what it composes |
 //! |---|---|
 //! | [`cases`] | one case of `vouchsafe test`: the engine over recorded answers |
+//! | `certificate` | the serving certificate, from files, made here, or shared in a Secret |
 //! | [`cluster`] | the watch on the API server, and the engine that follows it |
 //! | `compiler` | policies as they are compiled, kept while nothing about them changes |
 //! | [`controls`] | settings of the ConfigMap `config-policy-controller` |
@@ -19,6 +20,7 @@
 //! | [`webhook`] | the engine behind HTTPS, its certificate, its admin port, and the tasks that keep all of it fresh |
 
 pub mod cases;
+mod certificate;
 pub mod cluster;
 mod compiler;
 pub mod controls;

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::certificate;
 use super::cluster::{self, ClusterSettings};
 use super::denials::Denials;
 use super::engine::{Broken, Engine};
@@ -18,7 +19,6 @@ use super::objects;
 use super::observers::{Requests, Reviews};
 use super::policies::PolicyReviewer;
 use super::sources::References;
-use crate::adapters::certs::{self, CertificateFiles, ServingCertificate};
 use crate::adapters::cluster::Cluster;
 use crate::adapters::files;
 use crate::adapters::metrics::Metrics;
@@ -33,6 +33,8 @@ use crate::server::{
 };
 use crate::verdict::Reason;
 use crate::workload::Request;
+
+pub use super::certificate::Certificate;
 
 /// What a webhook is made of.
 #[derive(Clone, Debug)]
@@ -59,25 +61,6 @@ pub struct WebhookSettings {
     pub footer: Option<String>,
     /// The bounds.
     pub limits: Limits,
-}
-
-/// Where a serving certificate comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Certificate {
-    /// From two files, read again when they change.
-    Files {
-        /// The files.
-        files: CertificateFiles,
-        /// How often they are looked at.
-        interval: Duration,
-    },
-    /// From an authority of our own.
-    Generated {
-        /// Names beside `localhost` and the loopback addresses.
-        names: Vec<String>,
-        /// Where the authority's certificate is written.
-        authority_out: Option<PathBuf>,
-    },
 }
 
 /// A webhook that answers.
@@ -143,7 +126,14 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         (engine, broken, None)
     };
 
-    let serving = certificate(&settings.certificate, &metrics, &stop, &mut tasks).await?;
+    let of_certificate = certificate::Tasks {
+        metrics: &metrics,
+        readiness: &readiness,
+        stop: &stop,
+        tasks: &mut tasks,
+    };
+    let cluster = cluster.as_ref().map(|(cluster, _)| cluster);
+    let serving = of_certificate.spawn(&settings.certificate, cluster).await?;
     let bound = Bound::tls(settings.listen, Tls::new(serving, settings.oldest_tls)?).await?;
     let bound_admin = Bound::plain(settings.admin_listen).await?;
     let (address, admin_address) = (bound.address(), bound_admin.address());
@@ -243,40 +233,6 @@ fn keep_fresh(
         trusting.watch_trusted_root(interval, trust_stop).await;
         "the watch on the trusted root"
     });
-}
-
-async fn certificate(
-    from: &Certificate,
-    metrics: &Arc<Metrics>,
-    stop: &CancellationToken,
-    tasks: &mut JoinSet<&'static str>,
-) -> anyhow::Result<Arc<ServingCertificate>> {
-    let (metrics, stop) = (Arc::clone(metrics), stop.clone());
-    match from.clone() {
-        Certificate::Files { files, interval } => {
-            let (serving, watch) = files
-                .load(metrics)
-                .await
-                .context("cannot load the serving certificate")?;
-            tasks.spawn(async move {
-                watch.run(interval, stop).await;
-                "the watch on the certificate"
-            });
-            Ok(serving)
-        }
-        Certificate::Generated {
-            names,
-            authority_out,
-        } => {
-            let made = certs::generate(&names, authority_out.as_deref(), metrics).await;
-            let (serving, renewal) = made.context("cannot make a serving certificate")?;
-            tasks.spawn(async move {
-                renewal.run(stop).await;
-                "the renewal of the certificate"
-            });
-            Ok(serving)
-        }
-    }
 }
 
 /// Keeps the policies as the files have them. What cannot be read changes nothing.

@@ -12,6 +12,7 @@ mod probe;
 mod progress;
 mod record;
 mod serve;
+mod shared_certificate;
 mod test;
 mod verify;
 mod verify_bundle;

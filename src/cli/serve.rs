@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::shared_certificate::SharedCertificateArgs;
 use super::{Exit, colour_on_stderr, print};
 use crate::adapters::certs::CertificateFiles;
 use crate::adapters::remote_policies::MAX_STALE;
@@ -24,8 +25,8 @@ use crate::telemetry::{self, LogFormat};
   listening https://HOST:PORT
   admin http://HOST:PORT
 
-Without --policies it follows the API server: ClusterImagePolicies, TrustRoots, and the ConfigMaps and
-Secrets of --namespace. Until it has read them every image is denied, and /readyz says what is missing.
+Without --policies it follows the API server: ClusterImagePolicies, TrustRoots, and the ConfigMaps
+and Secrets of --namespace. Until they are read every image is denied; /readyz says what is missing.
 
 Example, without a cluster:
   vouchsafe serve --policies policies/ --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --ca-out ca.pem")]
@@ -96,7 +97,7 @@ pub(super) struct ServeArgs {
     )]
     tls_key: Option<PathBuf>,
 
-    /// Without --tls-cert a certificate is made; this is where its authority is written (the caBundle of the webhook)
+    /// Without --tls-cert and --tls-secret a certificate is made; this is where its authority is written (the caBundle of the webhook)
     #[arg(
         long,
         value_name = "FILE",
@@ -114,6 +115,9 @@ pub(super) struct ServeArgs {
         env = "VOUCHSAFE_TLS_NAME"
     )]
     tls_name: Vec<String>,
+
+    #[command(flatten)]
+    shared_certificate: SharedCertificateArgs,
 
     /// The oldest version of TLS that is spoken
     #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_TLS_MIN_VERSION")]
@@ -182,7 +186,7 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
-    let running = webhook::start(settings(args)).await?;
+    let running = webhook::start(settings(args)?).await?;
     print(&format!(
         "listening https://{}\nadmin http://{}\n",
         running.address, running.admin_address
@@ -198,13 +202,15 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn settings(args: ServeArgs) -> WebhookSettings {
+fn settings(args: ServeArgs) -> anyhow::Result<WebhookSettings> {
     let interval = Duration::from_secs(args.reload_interval);
-    let certificate = match (args.tls_cert, args.tls_key) {
-        (Some(certificate), Some(key)) => Certificate::Files {
+    let shared = args.shared_certificate.settings(&args.tls_name)?;
+    let certificate = match (args.tls_cert, args.tls_key, shared) {
+        (Some(certificate), Some(key), _) => Certificate::Files {
             files: CertificateFiles { certificate, key },
             interval,
         },
+        (_, _, Some(shared)) => Certificate::Shared(shared),
         _ => Certificate::Generated {
             names: args.tls_name,
             authority_out: args.ca_out,
@@ -223,7 +229,7 @@ fn settings(args: ServeArgs) -> WebhookSettings {
             ..ClusterSettings::default()
         }
     });
-    WebhookSettings {
+    Ok(WebhookSettings {
         judge: args.judge,
         cluster,
         listen: args.listen,
@@ -238,5 +244,5 @@ fn settings(args: ServeArgs) -> WebhookSettings {
         stop_delay: Duration::from_secs(args.stop_delay),
         footer: args.denial_footer,
         limits: Limits::default(),
-    }
+    })
 }

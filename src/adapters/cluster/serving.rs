@@ -11,7 +11,8 @@
 //! 2. The Secret is written before the configurations, and only as it was read: of two replicas that take a step, one is refused.
 //! 3. A certificate is shown after its authority was seen in all configurations for the grace.
 //!
-//! Watches only say that it is time to look; a look every so often makes up for a watch that is silent.
+//! Watches only say that it is time to look, so that what somebody else changes is put back at once (T-81); a look every so often makes up
+//! for a watch that is silent.
 
 mod configurations;
 mod secret;

@@ -86,8 +86,10 @@ const PAGES: usize = 1_000;
 /// Why a list or a watch failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error(transparent)]
-    Refused(#[from] kube::Error),
+    #[error("the API server refused it: {} ({})", .0.message, .0.code)]
+    Refused(Box<kube::core::Status>),
+    #[error("the API server could not be asked")]
+    Unreachable(#[source] kube::Error),
     #[error("the request cannot be written: {0}")]
     Request(#[from] kube::core::request::Error),
     #[error("no answer in {} s", .0.as_secs_f32())]
@@ -100,7 +102,7 @@ enum Failure {
     Nameless,
     #[error("the list has more than {PAGES} pages")]
     Endless,
-    #[error("{} ({})", .0.message, .0.code)]
+    #[error("the watch was ended: {} ({})", .0.message, .0.code)]
     Told(Box<kube::core::Status>),
 }
 
@@ -336,12 +338,22 @@ impl<V: Clone> Watch<'_, V> {
 
 // === impl Failure ===
 
+impl From<kube::Error> for Failure {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::Refused(status),
+            error => Self::Unreachable(error),
+        }
+    }
+}
+
 impl Failure {
     /// Whether what happened since can no longer be told.
     fn is_lost(&self) -> bool {
         match self {
-            Self::Told(status) => status.code == 410 || status.reason == "Expired",
-            Self::Refused(kube::Error::Api(status)) => status.code == 410,
+            Self::Told(status) | Self::Refused(status) => {
+                status.code == 410 || status.reason == "Expired"
+            }
             _ => false,
         }
     }

@@ -3,6 +3,7 @@
 //! Every label is a word of a closed set of ours. Names of images, policies and namespaces, messages and paths are chosen by
 //! others, and each new one would be a new series for ever (T-42, CVE-2026-49835).
 
+mod certificates;
 mod labels;
 mod watches;
 mod writes;
@@ -23,9 +24,10 @@ use crate::adapters::remote_policies::RemoteCounts;
 use crate::verdict::{Judgement, Reason};
 use crate::workload::Operation;
 
+use certificates::Certificates;
 use labels::{
     AdmissionLabels, CallLabels, ImageLabels, LoadLabels, MutationLabels, PinLabels, PolicyLabels,
-    ReferenceLabels, RegistryLabels, StepLabels, Word,
+    ReferenceLabels, RegistryLabels, Word,
 };
 use watches::Watches;
 use writes::Writes;
@@ -54,12 +56,9 @@ pub struct Metrics {
     policy_reviews: Family<LoadLabels, Counter>,
     references: Family<ReferenceLabels, Gauge>,
     trust_not_after: Gauge,
-    certificate_not_after: Gauge,
-    certificate_loads: Family<LoadLabels, Counter>,
+    certificates: Certificates,
     watches: Watches,
     writes: Writes,
-    certificate_steps: Family<StepLabels, Counter>,
-    authority_publications: Family<LoadLabels, Counter>,
 }
 
 // === impl Metrics ===
@@ -84,12 +83,9 @@ impl Metrics {
             policy_reviews: Family::default(),
             references: Family::default(),
             trust_not_after: Gauge::default(),
-            certificate_not_after: Gauge::default(),
-            certificate_loads: Family::default(),
+            certificates: Certificates::default(),
             watches: Watches::default(),
             writes: Writes::default(),
-            certificate_steps: Family::default(),
-            authority_publications: Family::default(),
         };
         metrics.register();
         metrics
@@ -172,29 +168,9 @@ impl Metrics {
             Unit::Seconds,
             self.trust_not_after.clone(),
         );
-        registry.register_with_unit(
-            "cert_not_after",
-            "When the serving certificate expires, since 1970",
-            Unit::Seconds,
-            self.certificate_not_after.clone(),
-        );
-        registry.register(
-            "cert_loads",
-            "Serving certificates that were renewed or refused",
-            self.certificate_loads.clone(),
-        );
+        self.certificates.register(registry);
         self.watches.register(registry);
         self.writes.register(registry);
-        registry.register(
-            "cert_steps",
-            "Steps of this replica on the Secret that holds the serving certificate",
-            self.certificate_steps.clone(),
-        );
-        registry.register(
-            "ca_publications",
-            "Webhook configurations whose caBundle was written, or could not be",
-            self.authority_publications.clone(),
-        );
     }
 
     /// A review was answered. `operation` is `None` where the review was not read.
@@ -340,35 +316,6 @@ impl Metrics {
             .set(expires.map_or(0, Timestamp::as_second));
     }
 
-    /// When the certificate that is served expires.
-    pub fn certificate_not_after(&self, not_after: Timestamp) {
-        self.certificate_not_after.set(not_after.as_second());
-    }
-
-    /// A new certificate is served, or was refused and the old one is kept.
-    pub fn certificate_loaded(&self, served: bool) {
-        let outcome = Word(if served { "served" } else { "refused" });
-        self.certificate_loads
-            .get_or_create(&LoadLabels { outcome })
-            .inc();
-    }
-
-    /// The Secret that holds the serving certificate was changed. `step` is a word of ours.
-    pub fn certificate_step(&self, step: &'static str) {
-        let step = Word(step);
-        self.certificate_steps
-            .get_or_create(&StepLabels { step })
-            .inc();
-    }
-
-    /// The authority of the serving certificate was written into a webhook configuration, or that failed.
-    pub fn authority_published(&self, written: bool) {
-        let outcome = Word(if written { "written" } else { "failed" });
-        self.authority_publications
-            .get_or_create(&LoadLabels { outcome })
-            .inc();
-    }
-
     /// All metrics as `OpenMetrics` text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -432,14 +379,14 @@ mod tests {
         metrics.trust_expires(Some(Timestamp::from_second(3_000_000_000).unwrap()));
         metrics.certificate_not_after(Timestamp::from_second(4_000_000_000).unwrap());
         metrics.certificate_loaded(false);
+        metrics.certificate_step("switched");
+        metrics.authority_published(true);
         metrics.watch_failed(Watched::Secrets);
         metrics.watch_heard(
             Watched::TrustRoots,
             Timestamp::from_second(5_000_000_000).unwrap(),
         );
         metrics.controls("invalid");
-        metrics.certificate_step("switched");
-        metrics.authority_published(true);
         let text = metrics.encode();
         for line in [
             r#"vouchsafe_admission_requests_total{operation="create",verdict="deny",reason="unsigned"} 1"#,
