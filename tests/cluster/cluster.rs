@@ -93,10 +93,6 @@ pub(crate) fn bare() -> &'static Cluster {
 pub(crate) fn installed() -> &'static Cluster {
     let cluster = bare();
     cluster.installed.get_or_init(|| {
-        if std::env::var_os("INTERIM").is_some() {
-            cluster.kubectl(&["create", "ns", OURS]);
-            cluster.ok(&["apply", "-f", "/tmp/e2e-interim/secret.yaml"]);
-        }
         let said = cluster.helm_chart("install", &["--create-namespace"]);
         cluster.must(said);
         cluster.must(cluster.apply(&cluster.release_policy()));
@@ -227,17 +223,7 @@ impl Cluster {
             "--timeout",
             "100s",
         ];
-        let interim: &[&str] = if std::env::var_os("INTERIM").is_some() {
-            &[
-                "-f",
-                "/tmp/e2e-interim/values.yaml",
-                "--post-renderer",
-                "/tmp/e2e-interim/strip",
-            ]
-        } else {
-            &[]
-        };
-        self.helm(&[&fixed[..], interim, arguments].concat())
+        self.helm(&[&fixed[..], arguments].concat())
     }
 
     /// What must have succeeded.

@@ -108,10 +108,9 @@ pub(super) fn bundles(cluster: &Cluster) -> Vec<Value> {
 
 fn rotates() {
     let cluster = cluster::installed();
-    let short = [
-        "--set",
-        "extraArgs={--tls-lifetime=30,--tls-ca-lifetime=60}",
-    ];
+    let lifetimes =
+        "extraArgs={--tls-lifetime=15,--tls-authority-lifetime=15,--tls-grace=2,--tls-overlap=2}";
+    let short = ["--set", lifetimes];
     cluster.must(cluster.helm_chart("upgrade", &short));
     let load = loaded(cluster, "rotates");
     let mut seen: Vec<Vec<Value>> = Vec::new();
