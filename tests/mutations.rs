@@ -211,7 +211,7 @@ fn a_change_of_what_a_key_signed_and_a_log_has_is_noticed(#[case] form: Form) {
 #[case(Form::Message(Version::V03))]
 #[case(Form::Statement(Version::V03))]
 fn a_change_of_what_a_key_signed_is_noticed(#[case] form: Form) {
-    let act = Act::with_key(&Key::generate(Algorithm::P384)).logged(Logged::Nowhere);
+    let act = Act::with_key(&Key::generate(Algorithm::P256)).logged(Logged::Nowhere);
     changed(&Specimen::of(&Sigstore::new(), form, &act, Asked::Nobody));
 }
 

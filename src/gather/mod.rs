@@ -60,6 +60,14 @@ pub trait Credentials: Send + Sync {
         scope: &'a PullScope,
         registries: &'a BTreeSet<String>,
     ) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>>;
+
+    /// The keychain of these Secrets of a namespace, and of nothing else: what a policy names for its source. Those that are not there
+    /// are passed over.
+    fn secrets<'a>(
+        &'a self,
+        namespace: &'a str,
+        names: &'a [String],
+    ) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>>;
 }
 
 /// Fetches evidence, each piece once.

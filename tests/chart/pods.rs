@@ -20,9 +20,8 @@ const NOT_IN_A_CLUSTER: [&str; 5] = [
 ];
 
 /// Flags that the chart sets and `serve` is about to learn. Empty once it knows them.
-const COMING: [&str; 5] = [
+const COMING: [&str; 4] = [
     "--client-ca",
-    "--cloud-credentials",
     "--enforcement",
     "--tls-secret",
     "--webhook-configuration",

@@ -321,6 +321,49 @@ async fn only_who_trusts_the_file_of_ca_out_can_speak_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_it_at_once() {
+    let desk = Desk::new().await;
+    let mut webhook = Webhook::start(&desk.signed_by_release(), &["--stop-delay", "60"]);
+    webhook.signal("TERM");
+    webhook.logs("stopping").await;
+    let started = Instant::now();
+    webhook.signal("INT");
+    assert_eq!(webhook.ended().await.code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(webhook.logged().contains("a second signal"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_shadow_nothing_is_denied_and_it_says_so_at_its_start() {
+    let desk = Desk::new().await;
+    let webhook = Webhook::start(&desk.signed_by_release(), &["--enforcement", "shadow"]);
+    webhook.logs("enforcement is shadow").await;
+    assert_eq!(
+        webhook.reason(&desk.image("unsigned")).await,
+        (true, "unsigned".to_owned())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_that_cannot_be_read_any_more_are_a_metric() {
+    let desk = Desk::new().await;
+    let policies = desk.signed_by_release();
+    let webhook = Webhook::start(&policies, &[]);
+    let good = std::fs::read_to_string(&policies).unwrap();
+    let says = async |line: &str| {
+        let started = Instant::now();
+        while !webhook.admin("/metrics").await.1.contains(line) {
+            assert!(started.elapsed() < PATIENCE, "no {line}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    std::fs::write(&policies, "a: [\n").unwrap();
+    says("vouchsafe_reload_failing{of=\"policies\"} 1").await;
+    std::fs::write(&policies, good).unwrap();
+    says("vouchsafe_reload_failing{of=\"policies\"} 0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn keeps_answering_while_endpoints_are_withdrawn() {
     let desk = Desk::new().await;
     let image = desk.image("signed");

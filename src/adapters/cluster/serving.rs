@@ -11,7 +11,7 @@
 //! 2. The Secret is written before the configurations, and only as it was read: of two replicas that take a step, one is refused.
 //! 3. A certificate is shown after its authority was seen in all configurations for the grace.
 //!
-//! Watches only say that it is time to look, so that what somebody else changes is put back at once (T-81); a look every so often makes up
+//! Watches only say that it is time to look, so that what somebody else changes is put back at once (T-91); a look every so often makes up
 //! for a watch that is silent.
 
 mod configurations;
@@ -190,7 +190,13 @@ impl Keeper {
                 if self.secret.write(found, &after).await? == Write::Refused {
                     return Ok(Next::Soon);
                 }
-                tracing::info!(step = step.as_str(), secret = self.settings.secret, contents = ?after, "the Secret of the serving certificate was changed");
+                tracing::info!(
+                    step = step.as_str(),
+                    secret = self.settings.secret,
+                    authority_not_after = %after.anchor().not_after(),
+                    trusted = after.trusted().len(),
+                    "the Secret of the serving certificate was changed"
+                );
                 self.metrics.certificate_step(step.as_str());
                 (after, true)
             }

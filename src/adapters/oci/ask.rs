@@ -29,7 +29,7 @@ use super::hosts::RegistryHosts;
 use super::insecure::PlainHttp;
 use super::observe::RequestClass;
 use super::retry::{Retries, retry_after};
-use super::transport::{Request, Transport};
+use super::transport::{Request, Transport, proxy_hosts};
 use super::{OciSettings, OciSettingsError};
 use crate::gather::registry::{Access, FetchError};
 use crate::image::Repository;
@@ -103,7 +103,9 @@ impl Asking {
         hosts: RegistryHosts,
     ) -> Result<Self, OciSettingsError> {
         let plain = PlainHttp::new(settings.insecure.clone(), hosts.clone());
-        let fence = Arc::new(Fence::new(plain, settings.token_realms.clone()));
+        let proxies = proxy_hosts().into_iter().chain(hosts.proxies());
+        let fence = Fence::new(plain, settings.token_realms.clone()).beside_proxies(proxies);
+        let fence = Arc::new(fence);
         Ok(Self {
             transport: Transport::new(settings, &hosts, Arc::clone(&fence))?,
             authorizer: Authorizer::new(Arc::clone(&fence), settings.limits.token_bytes),
@@ -189,7 +191,7 @@ impl Asking {
                 Outcome::Absent { .. } if candidate.is_good() => return Ok(None),
                 Outcome::Absent { known: true } => absent = true,
                 Outcome::Absent { known: false } if !is_anonymous => {}
-                Outcome::Absent { known: false } if denials.is_empty() => return Ok(None),
+                Outcome::Absent { known: false } if denials.is_empty() => return absence(ask),
                 Outcome::Absent { known: false } => {
                     denials.push(format!("{}: status 404", candidate.source()));
                 }
@@ -199,9 +201,10 @@ impl Asking {
             }
         }
         if absent {
-            return Ok(None);
+            return absence(ask);
         }
         self.authorizer.unlearn(repository).await;
+        absence(ask)?;
         Err(auth(ask, denials.join("; ")))
     }
 
@@ -442,6 +445,17 @@ fn with_code(status: u16, code: Option<&'static str>) -> String {
         || format!("status {status}"),
         |code| format!("status {status} {code}"),
     )
+}
+
+/// That there is nothing, unless credentials are missing with which there could be something.
+fn absence(ask: &Ask<'_>) -> Result<Option<Fetched>, FetchError> {
+    match ask.access.keychain.unread() {
+        None => Ok(None),
+        Some(detail) => Err(FetchError::Credentials {
+            registry: ask.repository.registry().to_owned(),
+            detail: detail.to_owned(),
+        }),
+    }
 }
 
 fn auth(ask: &Ask<'_>, detail: String) -> FetchError {
