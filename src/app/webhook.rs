@@ -183,11 +183,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     };
     let serve_stop = stop.clone();
     tasks.spawn(async move {
-        let withdrawn = serve_stop.clone();
-        let stopping = async {
-            withdrawn.cancelled().await;
-            readiness.stop();
-        };
+        let stopping = withdraw(readiness, serve_stop.clone());
         tokio::join!(bound.serve(router, serve_settings, serve_stop), stopping);
         "the webhook listener"
     });
@@ -198,6 +194,12 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         tasks,
         stop,
     })
+}
+
+/// Ends readiness with the signal to stop.
+async fn withdraw(readiness: Readiness, stop: CancellationToken) {
+    stop.cancelled().await;
+    readiness.stop();
 }
 
 /// Puts policies from files in force, and keeps them as the files have them. Out come those that do not compile.
