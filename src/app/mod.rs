@@ -7,6 +7,7 @@
 //! | [`cluster`] | the watch on the API server, and the engine that follows it |
 //! | `compiler` | policies as they are compiled, kept while nothing about them changes |
 //! | [`controls`] | settings of the ConfigMap `config-policy-controller` |
+//! | `credentials` | our own credentials for registries, and where those of workloads come from |
 //! | [`denials`] | Events about what was denied |
 //! | [`engine`] | judge, registries, credentials and the snapshot of policies: shared by the webhook and the command line |
 //! | [`in_force`] | what is in force, and of what it was made |
@@ -24,6 +25,7 @@ mod certificate;
 pub mod cluster;
 mod compiler;
 pub mod controls;
+mod credentials;
 pub mod denials;
 pub mod engine;
 pub mod in_force;

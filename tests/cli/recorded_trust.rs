@@ -64,11 +64,7 @@ async fn an_identity_is_judged_again_under_the_root_that_was_trusted() {
     std::fs::remove_file(&root).unwrap();
     let ended = test();
     assert_eq!(ended.code, 1, "{ended:?}");
-    assert!(
-        ended.stdout.contains("not-logged") || ended.stdout.contains("certificate-invalid"),
-        "{}",
-        ended.stdout
-    );
+    assert!(ended.stdout.contains("expected admit"), "{}", ended.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,10 +76,14 @@ async fn a_case_is_judged_at_its_own_time() {
         .lines()
         .find(|line| line.trim().starts_with("at:"))
         .unwrap();
-    // It was signed a year later than that.
-    let before = text.replace(at, "  at: 2024-06-01T00:00:00Z");
-    std::fs::write(&cases, before).unwrap();
-    let ended = vouchsafe(["test".as_ref(), cases.as_os_str()]).end();
+    let judged_at = |time: &str| {
+        let changed = text.replace(at, &format!("  at: {time}"));
+        std::fs::write(&cases, changed).unwrap();
+        vouchsafe(["test".as_ref(), cases.as_os_str()]).end()
+    };
+    // It was signed in June 2025: before that nothing is proven, and it is looked for in places that were not asked then.
+    let ended = judged_at("2024-06-01T00:00:00Z");
     assert_eq!(ended.code, 1, "{ended:?}");
-    assert!(ended.stdout.contains("the future"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("expected admit"), "{}", ended.stdout);
+    assert_eq!(judged_at("2025-07-01T00:00:00Z").code, 0);
 }

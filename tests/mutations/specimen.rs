@@ -1,5 +1,10 @@
 //! A piece of good evidence, taken apart into the documents that it is made of, and the question that it answers.
 
+#![allow(
+    dead_code,
+    reason = "a bench asks no more than whether something is good, the tests ask what it proves"
+)]
+
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -84,10 +89,6 @@ impl Specimen {
     }
 
     /// Whether it proves anything.
-    #[allow(
-        dead_code,
-        reason = "the bench asks no more than this, and the tests ask what"
-    )]
     pub(crate) fn is_good(&self) -> bool {
         let candidate = self.candidate(&self.documents);
         let (limits, now) = (Limits::default().evidence, time(NOW));

@@ -24,9 +24,9 @@ use super::store::{Raw, Store};
 /// The resources that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Watched {
-    /// ClusterImagePolicies.
+    /// The `ClusterImagePolicy`s.
     Policies,
-    /// TrustRoots.
+    /// The `TrustRoot`s.
     TrustRoots,
     /// The ConfigMaps of our namespace.
     ConfigMaps,
@@ -98,7 +98,7 @@ enum Failure {
     Silent(Duration),
     #[error("an answer that cannot be read: {0}")]
     Unreadable(serde_json::Error),
-    #[error("an object without a name or a version")]
+    #[error("an object without a name, or something without a version")]
     Nameless,
     #[error("the list has more than {PAGES} pages")]
     Endless,
@@ -243,6 +243,7 @@ impl<V: Clone> Watch<'_, V> {
             }
             match page.metadata.mark.filter(|mark| !mark.is_empty()) {
                 Some(mark) => params.continue_token = Some(mark),
+                None if page.metadata.version.is_empty() => return Err(Failure::Nameless),
                 None => return Ok((page.metadata.version, objects)),
             }
         }
@@ -292,7 +293,12 @@ impl<V: Clone> Watch<'_, V> {
                     self.store.remove(&raw);
                 }
                 WatchEvent::Bookmark(bookmark) => {
-                    version.clone_from(&bookmark.metadata.resource_version);
+                    let moved = bookmark.metadata.resource_version;
+                    // From no version a watch would begin anew, and tell nothing of what is gone.
+                    if moved.is_empty() {
+                        return Err(Failure::Nameless);
+                    }
+                    *version = moved;
                 }
                 WatchEvent::Error(status) => return Err(Failure::Told(status)),
             }
@@ -314,20 +320,15 @@ impl<V: Clone> Watch<'_, V> {
         self.observer.failed(self.resource);
         let wait = attempts.next();
         let (resource, error) = (self.resource.as_str(), failure.in_words());
-        if !std::mem::replace(&mut attempts.trouble, true) {
+        if std::mem::replace(&mut attempts.trouble, true) {
+            let failures = attempts.failures;
+            tracing::debug!(resource, what, error, failures, "still not");
+        } else {
             tracing::warn!(
                 resource,
                 what,
                 error,
                 "the API server could not be followed; what is known stays in force"
-            );
-        } else {
-            tracing::debug!(
-                resource,
-                what,
-                error,
-                failures = attempts.failures,
-                "still not"
             );
         }
         sleep(wait).await;

@@ -27,7 +27,7 @@ use crate::workload::Operation;
 use certificates::Certificates;
 use labels::{
     AdmissionLabels, CallLabels, ImageLabels, LoadLabels, MutationLabels, PinLabels, PolicyLabels,
-    ReferenceLabels, RegistryLabels, Word,
+    ReferenceLabels, RegistryLabels, ReloadLabels, Word,
 };
 use watches::Watches;
 use writes::Writes;
@@ -59,6 +59,22 @@ pub struct Metrics {
     certificates: Certificates,
     watches: Watches,
     writes: Writes,
+    enforcing: Gauge,
+    would_deny: Family<ImageLabels, Counter>,
+    reload_failing: Family<ReloadLabels, Gauge>,
+}
+
+/// What is read again when its files change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reloaded {
+    /// Policies, and what lies beside them.
+    Policies,
+    /// The settings of registries.
+    Registries,
+    /// The file of what is trusted by default.
+    TrustedRoot,
+    /// The authorities of clients.
+    ClientAuthorities,
 }
 
 // === impl Metrics ===
@@ -86,6 +102,9 @@ impl Metrics {
             certificates: Certificates::default(),
             watches: Watches::default(),
             writes: Writes::default(),
+            enforcing: Gauge::default(),
+            would_deny: Family::default(),
+            reload_failing: Family::default(),
         };
         metrics.register();
         metrics
@@ -159,7 +178,7 @@ impl Metrics {
         );
         registry.register(
             "references",
-            "Keys and trust roots that are fetched for policies, by how the last fetch went",
+            "Keys and trust roots that are fetched for policies, and tokens for registries of clouds, by how the last fetch went",
             self.references.clone(),
         );
         registry.register_with_unit(
@@ -171,6 +190,27 @@ impl Metrics {
         self.certificates.register(registry);
         self.watches.register(registry);
         self.writes.register(registry);
+        self.register_state();
+    }
+
+    /// What is not about single calls.
+    fn register_state(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "enforcing",
+            "1 where denials are carried out, 0 in shadow",
+            self.enforcing.clone(),
+        );
+        registry.register(
+            "would_deny",
+            "Reviews that were admitted in shadow and would have been denied, by reason",
+            self.would_deny.clone(),
+        );
+        registry.register(
+            "reload_failing",
+            "1 while files that changed cannot be used and what was read before stays in force",
+            self.reload_failing.clone(),
+        );
     }
 
     /// A review was answered. `operation` is `None` where the review was not read.
@@ -295,7 +335,7 @@ impl Metrics {
             .inc();
     }
 
-    /// How many values of this kind are fetched for policies, and how that goes. `kind` is a word of ours.
+    /// How many values of this kind are fetched, and how that goes. `kind` is a word of ours.
     pub fn references(&self, kind: &'static str, count: Count) {
         let set = |state, count: usize| {
             let labels = ReferenceLabels {
@@ -314,6 +354,33 @@ impl Metrics {
     pub fn trust_expires(&self, expires: Option<Timestamp>) {
         self.trust_not_after
             .set(expires.map_or(0, Timestamp::as_second));
+    }
+
+    /// Whether denials are carried out.
+    pub fn enforcing(&self, enforced: bool) {
+        self.enforcing.set(i64::from(enforced));
+    }
+
+    /// A review was admitted because denials are not carried out.
+    pub fn would_deny(&self, reason: Reason) {
+        self.would_deny
+            .get_or_create(&ImageLabels {
+                reason: Word(reason.as_str()),
+            })
+            .inc();
+    }
+
+    /// Files that changed were read again, or cannot be.
+    pub fn reload_failing(&self, of: Reloaded, failing: bool) {
+        let of = Word(match of {
+            Reloaded::Policies => "policies",
+            Reloaded::Registries => "registries",
+            Reloaded::TrustedRoot => "trusted-root",
+            Reloaded::ClientAuthorities => "client-ca",
+        });
+        self.reload_failing
+            .get_or_create(&ReloadLabels { of })
+            .set(i64::from(failing));
     }
 
     /// All metrics as `OpenMetrics` text.
@@ -379,6 +446,10 @@ mod tests {
         metrics.trust_expires(Some(Timestamp::from_second(3_000_000_000).unwrap()));
         metrics.certificate_not_after(Timestamp::from_second(4_000_000_000).unwrap());
         metrics.certificate_loaded(false);
+        metrics.enforcing(true);
+        metrics.would_deny(Reason::Unsigned);
+        metrics.reload_failing(Reloaded::Policies, true);
+        metrics.reload_failing(Reloaded::Registries, false);
         metrics.certificate_step("switched");
         metrics.authority_published(true);
         metrics.watch_failed(Watched::Secrets);
@@ -409,6 +480,10 @@ mod tests {
             r#"vouchsafe_references{kind="key",state="fresh"} 2"#,
             r#"vouchsafe_references{kind="key",state="stale"} 1"#,
             "vouchsafe_trust_not_after_seconds 3000000000",
+            "vouchsafe_enforcing 1",
+            r#"vouchsafe_would_deny_total{reason="unsigned"} 1"#,
+            r#"vouchsafe_reload_failing{of="policies"} 1"#,
+            r#"vouchsafe_reload_failing{of="registries"} 0"#,
             "vouchsafe_cert_not_after_seconds 4000000000",
             r#"vouchsafe_cert_loads_total{outcome="refused"} 1"#,
             r#"vouchsafe_watch_failures_total{resource="secrets"} 1"#,
