@@ -116,20 +116,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         (engine, Vec::new(), denials)
     } else {
         let engine = Arc::new(engine);
-        let documents = files::load(&settings.judge.policies)?;
-        let broken = put_in_force(&documents, &engine).await?;
-        told(&metrics, &engine, &broken, &[]);
-        let watching = reload(
-            &settings,
-            documents.fingerprint,
-            Arc::clone(&engine),
-            Arc::clone(&metrics),
-            stop.clone(),
-        );
-        tasks.spawn(async move {
-            watching.await;
-            "the watch on policies"
-        });
+        let broken = from_files(&settings, &engine, &metrics, &stop, &mut tasks).await?;
         (engine, broken, None)
     };
 
@@ -137,7 +124,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         metrics: &metrics,
         readiness: &readiness,
         stop: &stop,
-        tasks: &mut tasks,
+        spawned: &mut tasks,
     };
     let cluster = cluster.as_ref().map(|(cluster, _)| cluster);
     let serving = of_certificate.spawn(&settings.certificate, cluster).await?;
@@ -197,6 +184,31 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         tasks,
         stop,
     })
+}
+
+/// Puts policies from files in force, and keeps them as the files have them. Out come those that do not compile.
+async fn from_files(
+    settings: &WebhookSettings,
+    engine: &Arc<Engine>,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<&'static str>,
+) -> anyhow::Result<Vec<Broken>> {
+    let documents = files::load(&settings.judge.policies)?;
+    let broken = put_in_force(&documents, engine).await?;
+    told(metrics, engine, &broken, &[]);
+    let watching = reload(
+        settings,
+        documents.fingerprint,
+        Arc::clone(engine),
+        Arc::clone(metrics),
+        stop.clone(),
+    );
+    tasks.spawn(async move {
+        watching.await;
+        "the watch on policies"
+    });
+    Ok(broken)
 }
 
 /// Answers reviews until `stop` and what was in flight then; from `stop` on the process says that it is not ready.
