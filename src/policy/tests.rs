@@ -288,7 +288,6 @@ fn a_policy_compiles_against_what_it_names_as_against_everything() {
             .map(|name| (name.to_owned(), trust.clone()))
             .into(),
         default_trust: None,
-        pull_secrets: PullSecretsIn::default(),
     };
     let identities = json!([{"issuer": "i", "subject": "s"}]);
     let spec = json!({
