@@ -13,6 +13,15 @@ e2e:
     tests/tools/install
     cargo test --features e2e --test e2e
 
+# The second ring in a cluster: a real API server and Helm (needs root or sudo; builds them the first time)
+cluster:
+    tests/tools/install
+    cargo test --features e2e --test cluster
+
+# A cluster to play in, until Ctrl-C
+playground:
+    tests/cluster/playground
+
 # What the chart renders: lint it, compare with tests/data/chart, hold it to the OpenAPI of Kubernetes
 chart:
     tests/tools/install helm kubeconform kubernetes-openapi

@@ -30,6 +30,7 @@ use vouchsafe::demo::signer::{
     AttestationOptions, SLSA_PROVENANCE_V02, SignatureOptions, SigningKey, attach_attestation,
     attach_signature, slsa_v02,
 };
+use vouchsafe::explain::Enforcement;
 use vouchsafe::limits::Limits;
 use vouchsafe::server::TlsVersion;
 
@@ -217,6 +218,7 @@ impl Stage {
                 tags: Tags::default(),
                 kinds: None,
                 registries: None,
+                cloud_credentials: Vec::new(),
                 trust: TrustArgs::default(),
             },
             cluster: None,
@@ -227,10 +229,12 @@ impl Stage {
                 authority_out: Some(authority.clone()),
             },
             oldest_tls: TlsVersion::Tls13,
+            client_ca: None,
             policies_interval: Duration::from_mins(1),
             max_stale: Duration::from_hours(24),
             stop_delay: Duration::ZERO,
             footer: None,
+            enforcement: Enforcement::Enforce,
             limits: Limits::default(),
         });
         let running = running.await.unwrap();

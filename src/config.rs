@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::adapters::cloud::{Cloud, CloudSettings};
 use crate::adapters::oci::{InsecureHosts, InvalidInsecureHost};
 use crate::decide::TagMode;
 use crate::verdict::NoMatchPolicy;
@@ -62,9 +63,33 @@ pub struct JudgeArgs {
     #[arg(long, value_name = "FILE", env = "VOUCHSAFE_REGISTRIES")]
     pub registries: Option<PathBuf>,
 
+    /// A cloud whose registries are read with the identity of this process: ECR, Artifact Registry and GCR, ACR. May be given again.
+    /// Without it none is (docs/registries.md)
+    #[arg(
+        long,
+        value_enum,
+        value_name = "CLOUD",
+        env = "VOUCHSAFE_CLOUD_CREDENTIALS",
+        value_delimiter = ','
+    )]
+    pub cloud_credentials: Vec<CloudIdentity>,
+
     /// What is trusted where policies name no TrustRoot.
     #[command(flatten)]
     pub trust: TrustArgs,
+}
+
+/// `--cloud-credentials`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloudIdentity {
+    /// Every cloud of which the environment names an identity: IRSA, EKS Pod Identity, workload identity of Azure, a file of Google, or keys; no metadata service is asked
+    Auto,
+    /// AWS: the same, else the role of the machine by its metadata service
+    Aws,
+    /// Google Cloud: the same, else the metadata service (workload identity of GKE, or the machine)
+    Gcp,
+    /// Azure: the same, else the managed identity of the machine by its metadata service
+    Azure,
 }
 
 /// Where trust comes from that no policy holds itself.
@@ -149,5 +174,27 @@ impl JudgeArgs {
     /// The registries that may be spoken to over plain HTTP.
     pub fn insecure_hosts(&self) -> Result<InsecureHosts, InvalidInsecureHost> {
         InsecureHosts::parse(&self.insecure_registry)
+    }
+
+    /// The clouds whose registries are read with our own identity, by what the environment says; `None` where none was asked for.
+    pub fn cloud_settings(&self) -> Option<CloudSettings> {
+        let is_auto = self.cloud_credentials.contains(&CloudIdentity::Auto);
+        let named = self.cloud_credentials.iter();
+        let named: Vec<Cloud> = named.filter_map(|written| written.cloud()).collect();
+        let variable = |name: &str| std::env::var(name).ok();
+        let settings = CloudSettings::from_environment(&named, is_auto, variable);
+        (!settings.clouds().is_empty()).then_some(settings)
+    }
+}
+
+impl CloudIdentity {
+    /// The one cloud that is meant, if it is one.
+    fn cloud(self) -> Option<Cloud> {
+        match self {
+            Self::Auto => None,
+            Self::Aws => Some(Cloud::Aws),
+            Self::Gcp => Some(Cloud::Gcp),
+            Self::Azure => Some(Cloud::Azure),
+        }
     }
 }

@@ -30,7 +30,8 @@
 //! ```
 //!
 //! `POST /mutate` goes the same way as far as the digest of a tag, and answers with a JSON Patch that writes it into the object.
-//! `POST /validate-policy` and `lint` ask [`apply`] what is wrong with a policy. What is judged by comes another way, whenever it
+//! `POST /validate-policy` and `lint` ask [`apply`] what is wrong with a policy, `migrate check` asks [`migrate`] what differs from
+//! sigstore/policy-controller. What is judged by comes another way, whenever it
 //! changes, and is in force as one snapshot:
 //!
 //! ```text
@@ -56,6 +57,7 @@ pub mod gather;
 pub mod go_regexp;
 pub mod image;
 pub mod limits;
+pub mod migrate;
 pub mod policy;
 pub mod predicate_policy;
 pub mod server;

@@ -19,10 +19,13 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    match runtime
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(cli.run()))
-    {
+    let ended = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+        let ended = runtime.block_on(cli.run());
+        // What is over is over: a name that is still being looked up keeps nobody waiting.
+        runtime.shutdown_background();
+        ended
+    });
+    match ended {
         Ok(exit) => exit.into(),
         Err(error) => fail(&error),
     }

@@ -37,15 +37,21 @@ pub enum TelemetryError {
     },
 }
 
+/// What is not logged unless the filter names it: the client of the API server tells each failed attempt, which we tell ourselves, and
+/// would tell an answer that it cannot read, which may be a Secret.
+const QUIET: &str = "kube_client=off";
+
 /// Sets up the logs of the process.
 ///
 /// `format` absent means text on a terminal and JSON otherwise; `colour` is asked for only where it may be used at all.
 pub fn init(format: Option<LogFormat>, filter: &str, colour: bool) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
 
-    let level = EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter {
-        filter: filter.to_owned(),
-        source,
+    let level = EnvFilter::try_new(format!("{QUIET},{filter}")).map_err(|source| {
+        TelemetryError::Filter {
+            filter: filter.to_owned(),
+            source,
+        }
     })?;
     let terminal = stderr().is_terminal();
     let builder = tracing_subscriber::fmt()

@@ -68,6 +68,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "explain",
         ],
     ),
+    // What differs from policy-controller: the findings of `apply`, and what `policy` takes them from.
+    ("migrate", &["api", "apply", "policy"]),
     // What a case expects is said in the words of verdicts.
     ("cases", &["verdict"]),
     // `workload` for the fields that a mutation names.
@@ -123,6 +125,7 @@ const PURE: &[&str] = &[
     "verdict",
     "policy",
     "apply",
+    "migrate",
     "cases",
     "explain",
 ];

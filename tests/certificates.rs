@@ -14,6 +14,8 @@ mod callers;
 mod cluster;
 #[path = "certificates/lost.rs"]
 mod lost;
+#[path = "certificates/process.rs"]
+mod process;
 #[path = "certificates/published.rs"]
 mod published;
 #[path = "certificates/rotation.rs"]

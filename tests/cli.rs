@@ -23,6 +23,8 @@ mod exit_codes;
 mod manifests;
 #[path = "cli/outputs.rs"]
 mod outputs;
+#[path = "cli/probe.rs"]
+mod probe;
 #[path = "cli/recorded_trust.rs"]
 mod recorded_trust;
 #[path = "cli/recordings.rs"]

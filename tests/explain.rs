@@ -312,6 +312,7 @@ fn a_satisfied_policy_without_authorities_reads_well() {
         cause: None,
         authorities: Vec::new(),
         rego: None,
+        input: None,
     };
     assert_snapshot!(tree(&[image(vec![satisfied])], PLAIN));
 }

@@ -6,6 +6,8 @@
 
 mod support;
 
+#[path = "registries/clouds.rs"]
+mod clouds;
 #[path = "registries/helpers.rs"]
 mod helpers;
 #[path = "registries/proxies.rs"]

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "webhook_server/client_ca.rs"]
+mod client_ca;
 #[path = "webhook_server/mutate.rs"]
 mod mutate;
 #[path = "webhook_server/over_tls.rs"]

@@ -4,10 +4,13 @@
 //! pure modules work on, within bounds, and reports what it could not read: never an empty value
 //! instead of an unreadable one.
 
+pub mod ahead;
 pub mod certs;
+pub mod cloud;
 pub mod cluster;
 pub mod credentials;
 pub mod files;
+pub mod identity;
 pub mod kms;
 pub mod metrics;
 pub mod objects;

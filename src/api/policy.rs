@@ -22,30 +22,10 @@ use super::status::Status;
     category = "all",
     category = "sigstore",
     status = "Status",
-    printcolumn(
-        name = "Mode",
-        type_ = "string",
-        json_path = ".spec.mode",
-        description = "What a violation does; enforce where it is empty."
-    ),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether the policy is in force as it is written. One that is not denies what it matches."
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        description = "Why it is not ready, in one word; the condition says more."
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "When it was created."
-    ),
+    printcolumn = r#"{"name":"Mode","type":"string","jsonPath":".spec.mode","description":"What a violation does; enforce where it is empty."}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status","description":"Whether the policy is in force as it is written. One that is not denies what it matches."}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason","description":"Why it is not ready, in one word; the condition says more."}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp","description":"When it was created."}"#,
     derive = "Default",
     derive = "PartialEq",
     doc = "A policy over images, for the whole cluster: an image that it covers is admitted when one of its authorities vouches for it."

@@ -4,10 +4,11 @@
 //! nothing else ([`Referents::named_by`]); so it is compiled again when it or something that it names has changed, and only then.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::adapters::objects::Objects;
-use crate::api::{ClusterImagePolicy, UnreadablePolicy};
+use crate::api::{ClusterImagePolicy, DecodeError, Path, UnreadablePolicy};
 use crate::image::GlobSetTooLarge;
 use crate::policy::{CompiledPolicy, PolicySet, Referents, compile, unreadable};
 
@@ -60,7 +61,7 @@ impl Compiler {
         {
             return Ok(Arc::clone(set));
         }
-        let set = Arc::new(PolicySet::new(all)?);
+        let set = Arc::new(PolicySet::after(self.set.as_deref(), all)?);
         self.set = Some(Arc::clone(&set));
         Ok(set)
     }
@@ -90,11 +91,30 @@ fn compiled(policy: &Arc<ClusterImagePolicy>, referents: &Referents, known: Opti
             compiled,
         };
     }
-    let compiled = Arc::new(compile(policy, &named));
+    let compiled = Arc::new(guarded(policy, || compile(policy, &named)));
     Kept {
         written: Written::Policy(Arc::clone(policy), named),
         compiled,
     }
+}
+
+/// A policy that cannot be compiled without a panic is a broken one: it shall not keep all others from being put in force.
+fn guarded(
+    policy: &ClusterImagePolicy,
+    compile: impl FnOnce() -> CompiledPolicy,
+) -> CompiledPolicy {
+    catch_unwind(AssertUnwindSafe(compile)).unwrap_or_else(|_| {
+        unreadable(&UnreadablePolicy {
+            metadata: policy.metadata.clone(),
+            status: None,
+            images: policy.spec.images.clone(),
+            mode: policy.spec.mode.clone(),
+            error: DecodeError::WrongValue {
+                at: Path::default(),
+                found: "compiling it ended in an internal error; please report it".to_owned(),
+            },
+        })
+    })
 }
 
 fn compiled_unreadable(policy: &Arc<UnreadablePolicy>, known: Option<Kept>) -> Kept {
@@ -179,6 +199,16 @@ mod tests {
             panic!("two policies")
         };
         assert!(gone.body.is_err() && Arc::ptr_eq(other, same));
+    }
+
+    #[test]
+    fn a_policy_that_makes_us_panic_is_broken_and_about_its_images() {
+        let compiled = guarded(&policy("a", "one"), || {
+            std::panic::resume_unwind(Box::new(()))
+        });
+        assert!(compiled.body.is_err());
+        assert_eq!(compiled.name.as_ref(), "a");
+        assert_eq!(compiled.globs.len(), 1);
     }
 
     #[test]

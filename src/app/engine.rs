@@ -14,17 +14,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::compiler::Compiler;
 use super::controls::{self, ControlSource, Controls};
+use super::credentials::{PullSecrets, own};
 use super::in_force::InForce;
 use super::kinds;
 use super::objects::{is_in, referents, remote_texts};
 use super::sources::{References, Sources};
-use crate::adapters::credentials::FileCredentials;
+use crate::adapters::credentials::{FileCredentials, OwnCredentials};
 use crate::adapters::objects::Objects;
 use crate::adapters::oci::{
-    DockerConfig, Fingerprint, LoadedRegistries, OciRegistry, OciSettings, RegistryHosts,
-    RequestObserver, WebClient, load_registries,
+    Fingerprint, LoadedRegistries, OciRegistry, OciSettings, RegistryHosts, RequestObserver,
+    WebClient, load_registries,
 };
 use crate::adapters::recording::{Recorder, Replay};
+use crate::adapters::refresh::Count;
 use crate::adapters::remote_policies::{RemoteCounts, RemotePolicies};
 use crate::adapters::trust::{FileError, TrustedRootFile};
 use crate::api;
@@ -41,7 +43,9 @@ use crate::workload::Kinds;
 /// Judges by the policies that are in force.
 pub struct Engine {
     judge: Judge,
-    credentials: Arc<FileCredentials>,
+    /// The credentials of whoever runs us.
+    own: Arc<OwnCredentials>,
+    pull_secrets: PullSecrets,
     snapshot: ArcSwap<Snapshot>,
     settings: Settings,
     /// What is asked over the network; `None` where a recording answers.
@@ -114,16 +118,25 @@ impl Engine {
     ) -> anyhow::Result<Self> {
         let network = Network::new(args, limits, observer)?;
         let gatherer = Gatherer::new(Arc::new(network.registry.clone()), limits);
-        let (settings, credentials) = (Settings::new(args)?, credentials(args)?);
+        let (settings, own) = (Settings::new(args)?, own(args)?);
         let trust = Sources::new(&args.trust, extra_ca(args)?.as_deref())?;
-        Self::over(
-            gatherer,
-            credentials,
-            settings,
-            Some(network),
-            trust,
-            limits,
-        )
+        Self::over_files(gatherer, own, settings, Some(network), trust, limits)
+    }
+
+    /// The same in a cluster: `credentials` makes what reads the pull secrets of workloads of our own credentials, which come after them.
+    pub fn in_cluster(
+        args: &JudgeArgs,
+        limits: &Limits,
+        observer: Arc<dyn RequestObserver>,
+        credentials: impl FnOnce(Arc<OwnCredentials>) -> Arc<dyn Credentials>,
+    ) -> anyhow::Result<Self> {
+        let network = Network::new(args, limits, observer)?;
+        let gatherer = Gatherer::new(Arc::new(network.registry.clone()), limits);
+        let (settings, own) = (Settings::new(args)?, own(args)?);
+        let trust = Sources::new(&args.trust, extra_ca(args)?.as_deref())?;
+        let judge = Judge::new(gatherer, credentials(Arc::clone(&own)), limits);
+        let from = (own, PullSecrets::OfCluster);
+        Self::over(judge, from, settings, Some(network), trust)
     }
 
     /// The same, and what keeps every answer of a registry. Where it looks first depends on nothing that came before.
@@ -132,16 +145,9 @@ impl Engine {
         let recorder = Arc::new(Recorder::new(Arc::new(network.registry.clone())));
         let asked: Arc<dyn Registry> = Arc::<Recorder>::clone(&recorder);
         let gatherer = Gatherer::new(asked, limits).in_fixed_order();
-        let (settings, credentials) = (Settings::new(args)?, credentials(args)?);
+        let (settings, own) = (Settings::new(args)?, own(args)?);
         let trust = Sources::new(&args.trust, extra_ca(args)?.as_deref())?;
-        let engine = Self::over(
-            gatherer,
-            credentials,
-            settings,
-            Some(network),
-            trust,
-            limits,
-        )?;
+        let engine = Self::over_files(gatherer, own, settings, Some(network), trust, limits)?;
         Ok((engine, recorder))
     }
 
@@ -163,9 +169,8 @@ impl Engine {
             tags: TagMode::Resolve,
             kinds: Arc::new(Kinds::built_in()),
         };
-        let nobody = FileCredentials::new(DockerConfig::default(), String::new());
         let trust = Sources::new(&trust, None)?;
-        let mut engine = Self::over(gatherer, nobody, settings, None, trust, limits)?;
+        let mut engine = Self::over_files(gatherer, Arc::default(), settings, None, trust, limits)?;
         if let Some(time) = at {
             engine.judge = engine.judge.at(time);
         }
@@ -177,23 +182,36 @@ impl Engine {
         self.sources.other_root()
     }
 
-    fn over(
+    fn over_files(
         gatherer: Gatherer,
-        credentials: FileCredentials,
+        own: Arc<OwnCredentials>,
+        settings: Settings,
+        network: Option<Network>,
+        trust: (Sources, Option<TrustedRootFile>),
+        limits: &Limits,
+    ) -> anyhow::Result<Self> {
+        let files = FileCredentials::new(Arc::clone(&own), settings.namespace.clone());
+        let files = Arc::new(files);
+        let judge = Judge::new(gatherer, Arc::<FileCredentials>::clone(&files), limits);
+        let from = (own, PullSecrets::OfFiles(files));
+        Self::over(judge, from, settings, network, trust)
+    }
+
+    fn over(
+        judge: Judge,
+        (own, pull_secrets): (Arc<OwnCredentials>, PullSecrets),
         settings: Settings,
         network: Option<Network>,
         (sources, trusted_root): (Sources, Option<TrustedRootFile>),
-        limits: &Limits,
     ) -> anyhow::Result<Self> {
-        let credentials = Arc::new(credentials);
-        let shared: Arc<dyn Credentials> = Arc::<FileCredentials>::clone(&credentials);
         let nothing = PolicySet::new(Vec::<CompiledPolicy>::new());
         let nothing = Arc::new(nothing.context("cannot build an empty set of policies")?);
         let controls = ControlSource::new(settings.no_match);
         let snapshot = settings.snapshot(nothing, sources.default_trust(), controls.now());
         Ok(Self {
-            judge: Judge::new(gatherer, shared, limits),
-            credentials,
+            judge,
+            own,
+            pull_secrets,
             snapshot: ArcSwap::from_pointee(snapshot),
             settings,
             network,
@@ -314,6 +332,16 @@ impl Engine {
         self.sources.references(&self.in_force().objects)
     }
 
+    /// How many tokens for registries of clouds there are.
+    pub fn cloud_tokens(&self) -> Count {
+        self.own.count()
+    }
+
+    /// Fetches tokens for registries of clouds again before they end, for ever.
+    pub async fn keep_credentials_fresh(&self) {
+        self.own.keep_fresh().await;
+    }
+
     /// Fetches what these objects refer to and what is not there yet, so that they can be put in force whole. Ends in time, whether or
     /// not everything could be fetched; what is in force is not touched.
     pub async fn prepare(&self, objects: &Objects) {
@@ -406,7 +434,7 @@ impl Engine {
         let map = objects.config_maps.iter().find(control);
         let controls = compiling.controls.take(map.map(|map| &**map));
         // Credentials are not part of what is judged with: a request that is under way may see the new ones.
-        self.credentials.replace(objects.secrets.clone());
+        self.pull_secrets.replace(&objects.secrets);
         let trust = referents.default_trust.clone();
         let snapshot = self.settings.snapshot(Arc::clone(&set), trust, controls);
         self.snapshot.store(Arc::new(snapshot));
@@ -431,12 +459,19 @@ impl Engine {
             kms_keys: self.sources.keys(objects),
             trust_roots: self.sources.trust_roots(objects),
             default_trust: self.sources.default_trust(),
+            pull_secrets: self.pull_secrets.of_sources(),
             ..referents(objects, &self.settings.namespace)
         }
     }
 
-    /// Keeps the default trust as its file has it, if it comes from one, until `stop`.
-    pub async fn watch_trusted_root(&self, interval: Duration, stop: CancellationToken) {
+    /// Keeps the default trust as its file has it, if it comes from one, until `stop`. `told` hears whether a file that changed could
+    /// be read.
+    pub async fn watch_trusted_root(
+        &self,
+        interval: Duration,
+        stop: CancellationToken,
+        told: impl Fn(bool) + Sync,
+    ) {
         let file = {
             let mut file = self.trusted_root.lock();
             file.as_mut()
@@ -448,11 +483,13 @@ impl Engine {
         };
         let on_change = |trust: Result<_, FileError>| match trust {
             Ok(trust) => {
+                told(true);
                 tracing::info!("the trusted root was read again");
                 self.sources.replace_default(trust);
                 self.wanted.notify_one();
             }
             Err(error) => {
+                told(false);
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(%error, cause, "the last good trusted root stays in force");
             }
@@ -468,7 +505,7 @@ impl Engine {
 }
 
 /// What `--registry-ca` holds.
-fn extra_ca(args: &JudgeArgs) -> anyhow::Result<Option<Vec<u8>>> {
+pub(super) fn extra_ca(args: &JudgeArgs) -> anyhow::Result<Option<Vec<u8>>> {
     let read = args.registry_ca.as_ref().map(|file| {
         std::fs::read(file).with_context(|| {
             format!(
@@ -478,12 +515,6 @@ fn extra_ca(args: &JudgeArgs) -> anyhow::Result<Option<Vec<u8>>> {
         })
     });
     read.transpose()
-}
-
-/// The credentials of whoever runs us.
-fn credentials(args: &JudgeArgs) -> anyhow::Result<FileCredentials> {
-    let docker = DockerConfig::load(None).context("cannot read registry credentials")?;
-    Ok(FileCredentials::new(docker, args.namespace.clone()))
 }
 
 // === impl Network ===

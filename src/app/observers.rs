@@ -27,6 +27,9 @@ impl Observer for Reviews {
     fn answered(&self, operation: Option<Operation>, answer: &Answer, took: Duration) {
         self.0
             .admission(operation, answer.judgement, answer.verdict_reason, took);
+        if answer.allowed && !answer.judgement.admits() {
+            self.0.would_deny(answer.verdict_reason);
+        }
     }
 
     fn mutated(&self, operation: Option<Operation>, mutation: &Mutation, took: Duration) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::adapters::metrics::Metrics;
 use crate::api::{self, DecodeError};
 use crate::apply::{self, Finding, Severity, Surroundings};
-use crate::explain::printable_line;
+use crate::explain::{Enforcement, printable_line};
 use crate::server::{PolicyAnswer, ValidatePolicy};
 use crate::workload::{Operation, Request};
 
@@ -22,11 +22,20 @@ const WARNINGS: usize = 4 << 10;
 pub(super) struct PolicyReviewer {
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
+    enforcement: Enforcement,
 }
 
 impl PolicyReviewer {
-    pub(super) fn new(engine: Arc<Engine>, metrics: Arc<Metrics>) -> Self {
-        Self { engine, metrics }
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        metrics: Arc<Metrics>,
+        enforcement: Enforcement,
+    ) -> Self {
+        Self {
+            engine,
+            metrics,
+            enforcement,
+        }
     }
 
     fn check(&self, request: &Request) -> PolicyAnswer {
@@ -91,7 +100,23 @@ impl ValidatePolicy for PolicyReviewer {
     fn validate_policy(&self, request: &Request) -> PolicyAnswer {
         let answer = self.check(request);
         self.metrics.policy_reviewed(answer.refusal.is_none());
-        answer
+        match self.enforcement {
+            Enforcement::Enforce => answer,
+            Enforcement::Shadow => in_shadow(answer),
+        }
+    }
+}
+
+/// Beside another controller the policies are that one's to refuse: what would be refused here is a warning.
+fn in_shadow(answer: PolicyAnswer) -> PolicyAnswer {
+    let PolicyAnswer { refusal, warnings } = answer;
+    let refusal = refusal.unwrap_or_default();
+    let refused = refusal
+        .lines()
+        .map(|line| printable_line(&format!("would be refused: {line}"), WARNING));
+    PolicyAnswer {
+        refusal: None,
+        warnings: bounded(refused.chain(warnings)),
     }
 }
 
@@ -134,10 +159,14 @@ fn warnings(findings: &[Finding]) -> Vec<String> {
         .filter(|finding| finding.severity == Severity::Warning);
     let texts: Vec<String> = warned.map(|finding| finding.problem.to_string()).collect();
     let lines = texts.iter().flat_map(|text| text.lines());
+    bounded(lines.map(|line| printable_line(line, WARNING)))
+}
+
+/// As many lines as the API server hands on.
+fn bounded(lines: impl Iterator<Item = String>) -> Vec<String> {
     let mut room = WARNINGS;
     let mut shown = Vec::new();
     for line in lines {
-        let line = printable_line(line, WARNING);
         let Some(left) = room.checked_sub(line.len()) else {
             break;
         };

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::certificate;
 use super::cluster::{self, ClusterSettings};
 use super::denials::Denials;
 use super::engine::{Broken, Engine};
@@ -18,12 +19,12 @@ use super::objects;
 use super::observers::{Requests, Reviews};
 use super::policies::PolicyReviewer;
 use super::sources::References;
-use crate::adapters::certs::{self, CertificateFiles, ServingCertificate};
-use crate::adapters::cluster::Cluster;
+use crate::adapters::certs::{ClientAuthorities, ServingCertificate};
+use crate::adapters::cluster::{Cluster, ClusterCredentials};
 use crate::adapters::files;
-use crate::adapters::metrics::Metrics;
+use crate::adapters::metrics::{Metrics, Reloaded};
 use crate::adapters::oci::{RegistriesError, RegistryHosts, watch_registries};
-use crate::config::JudgeArgs;
+use crate::config::{self, JudgeArgs};
 use crate::decide::Snapshot;
 use crate::explain::{self, Answer, Context, Enforcement, Tags};
 use crate::limits::Limits;
@@ -33,6 +34,8 @@ use crate::server::{
 };
 use crate::verdict::Reason;
 use crate::workload::Request;
+
+pub use super::certificate::Certificate;
 
 /// What a webhook is made of.
 #[derive(Clone, Debug)]
@@ -49,6 +52,8 @@ pub struct WebhookSettings {
     pub certificate: Certificate,
     /// The oldest version of TLS that is spoken.
     pub oldest_tls: TlsVersion,
+    /// A file with the authorities of clients; without it anybody may call.
+    pub client_ca: Option<PathBuf>,
     /// How often policies are looked at again.
     pub policies_interval: Duration,
     /// How long what was fetched for a policy stays in use when it cannot be fetched again.
@@ -57,27 +62,10 @@ pub struct WebhookSettings {
     pub stop_delay: Duration,
     /// One line at the end of every denial.
     pub footer: Option<String>,
+    /// Whether denials are carried out.
+    pub enforcement: Enforcement,
     /// The bounds.
     pub limits: Limits,
-}
-
-/// Where a serving certificate comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Certificate {
-    /// From two files, read again when they change.
-    Files {
-        /// The files.
-        files: CertificateFiles,
-        /// How often they are looked at.
-        interval: Duration,
-    },
-    /// From an authority of our own.
-    Generated {
-        /// Names beside `localhost` and the loopback addresses.
-        names: Vec<String>,
-        /// Where the authority's certificate is written.
-        authority_out: Option<PathBuf>,
-    },
 }
 
 /// A webhook that answers.
@@ -97,6 +85,7 @@ struct Reviewer {
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
     footer: Option<String>,
+    enforcement: Enforcement,
     /// What Events are made of, where any are made about denials.
     denials: Option<Denials>,
 }
@@ -107,12 +96,20 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// Starts a webhook: the certificate is there before anything listens, and so are policies that come from files. Those of a cluster come
 /// when they come: until then every image is denied, and the process is not ready.
 pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
+    let settings = settings.changing_nothing_in_shadow();
     let metrics = Arc::new(Metrics::new());
+    metrics.enforcing(settings.enforcement == Enforcement::Enforce);
     let readiness = Readiness::new();
     let observer = Arc::new(Requests(Arc::clone(&metrics)));
-    let engine = Engine::new(&settings.judge, &settings.limits, observer)?;
-    let engine = engine.keeping(settings.max_stale);
     let cluster = connect(&settings).await?;
+    let (judge, limits) = (&settings.judge, &settings.limits);
+    let engine = match &cluster {
+        None => Engine::new(judge, limits, observer),
+        Some((cluster, _)) => Engine::in_cluster(judge, limits, observer, |own| {
+            Arc::new(ClusterCredentials::new(cluster.client(), own, limits))
+        }),
+    };
+    let engine = engine?.keeping(settings.max_stale);
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
     let (engine, broken, denials) = if let Some((cluster, cluster_settings)) = &cluster {
         let engine = Arc::new(engine.awaiting_policies());
@@ -126,58 +123,48 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         (engine, Vec::new(), denials)
     } else {
         let engine = Arc::new(engine);
-        let documents = files::load(&settings.judge.policies)?;
-        let broken = put_in_force(&documents, &engine).await?;
-        told(&metrics, &engine, &broken, &[]);
-        let watching = reload(
-            &settings,
-            documents.fingerprint,
-            Arc::clone(&engine),
-            Arc::clone(&metrics),
-            stop.clone(),
-        );
-        tasks.spawn(async move {
-            watching.await;
-            "the watch on policies"
-        });
+        let broken = from_files(&settings, &engine, &metrics, &stop, &mut tasks).await?;
         (engine, broken, None)
     };
 
-    let serving = certificate(&settings.certificate, &metrics, &stop, &mut tasks).await?;
-    let bound = Bound::tls(settings.listen, Tls::new(serving, settings.oldest_tls)?).await?;
+    let of_certificate = certificate::Tasks {
+        metrics: &metrics,
+        readiness: &readiness,
+        stop: &stop,
+        spawned: &mut tasks,
+    };
+    let cluster = cluster.as_ref().map(|(cluster, _)| cluster);
+    let serving = of_certificate.spawn(&settings.certificate, cluster).await?;
+    let tls = tls(&settings, serving, &metrics, &stop, &mut tasks).await?;
+    let bound = Bound::tls(settings.listen, tls).await?;
     let bound_admin = Bound::plain(settings.admin_listen).await?;
     let (address, admin_address) = (bound.address(), bound_admin.address());
 
     keep_fresh(&settings, &engine, &metrics, &stop, &mut tasks);
-    if let Some(watching) = reload_registries(&settings, &engine, stop.clone()) {
+    if let Some(watching) = reload_registries(&settings, &engine, &metrics, stop.clone()) {
         tasks.spawn(async move {
             watching.await;
             "the watch on the settings of registries"
         });
     }
-    let exposition = Arc::clone(&metrics);
-    let admin_router = admin::router(readiness.clone(), Arc::new(move || exposition.encode()));
+    tasks.spawn(serve_admin(
+        bound_admin,
+        readiness.clone(),
+        Arc::clone(&metrics),
+        settings.stop_delay,
+        stop.clone(),
+    ));
     let connections = settings.limits.in_flight.connections;
-    let admin_settings = ServeSettings {
-        connections: 64,
-        stop_delay: settings.stop_delay,
-        drain: Duration::from_secs(1),
-    };
-    let admin_stop = stop.clone();
-    tasks.spawn(async move {
-        bound_admin
-            .serve(admin_router, admin_settings, admin_stop)
-            .await;
-        "the admin listener"
-    });
     let validate_policy = Arc::new(PolicyReviewer::new(
         Arc::clone(&engine),
         Arc::clone(&metrics),
+        settings.enforcement,
     ));
     let reviewer = Arc::new(Reviewer {
         engine,
         metrics: Arc::clone(&metrics),
         footer: settings.footer,
+        enforcement: settings.enforcement,
         denials,
     });
     let router = server::router(
@@ -189,21 +176,14 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         Arc::new(Reviews(metrics)),
         &settings.limits,
     );
-    let serve_settings = ServeSettings {
+    tasks.spawn(serve_reviews(
+        bound,
+        router,
         connections,
-        stop_delay: settings.stop_delay,
-        drain: DRAIN,
-    };
-    let serve_stop = stop.clone();
-    tasks.spawn(async move {
-        let withdrawn = serve_stop.clone();
-        let stopping = async {
-            withdrawn.cancelled().await;
-            readiness.stop();
-        };
-        tokio::join!(bound.serve(router, serve_settings, serve_stop), stopping);
-        "the webhook listener"
-    });
+        settings.stop_delay,
+        readiness,
+        stop.clone(),
+    ));
     Ok(Running {
         address,
         admin_address,
@@ -211,6 +191,72 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         tasks,
         stop,
     })
+}
+
+/// Puts policies from files in force, and keeps them as the files have them. Out come those that do not compile.
+async fn from_files(
+    settings: &WebhookSettings,
+    engine: &Arc<Engine>,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<&'static str>,
+) -> anyhow::Result<Vec<Broken>> {
+    let documents = files::load(&settings.judge.policies)?;
+    let broken = put_in_force(&documents, engine).await?;
+    told(metrics, engine, &broken, &[]);
+    let watching = reload(
+        settings,
+        documents.fingerprint,
+        Arc::clone(engine),
+        Arc::clone(metrics),
+        stop.clone(),
+    );
+    tasks.spawn(async move {
+        watching.await;
+        "the watch on policies"
+    });
+    Ok(broken)
+}
+
+/// Answers reviews until `stop` and what was in flight then; from `stop` on the process says that it is not ready.
+async fn serve_reviews(
+    bound: Bound,
+    router: axum::Router,
+    connections: usize,
+    stop_delay: Duration,
+    readiness: Readiness,
+    stop: CancellationToken,
+) -> &'static str {
+    let settings = ServeSettings {
+        connections,
+        stop_delay,
+        drain: DRAIN,
+    };
+    let withdrawn = stop.clone();
+    let stopping = async {
+        withdrawn.cancelled().await;
+        readiness.stop();
+    };
+    tokio::join!(bound.serve(router, settings, stop), stopping);
+    "the webhook listener"
+}
+
+/// Tells health and metrics until `stop`.
+async fn serve_admin(
+    bound: Bound,
+    readiness: Readiness,
+    metrics: Arc<Metrics>,
+    stop_delay: Duration,
+    stop: CancellationToken,
+) -> &'static str {
+    let router = admin::router(readiness, Arc::new(move || metrics.encode()));
+    let settings = ServeSettings {
+        connections: 64,
+        stop_delay,
+        drain: Duration::from_secs(1),
+    };
+    bound.serve(router, settings, stop).await;
+    "the admin listener"
 }
 
 /// The cluster, where there is one. Nothing is asked of it yet.
@@ -237,46 +283,43 @@ fn keep_fresh(
         refresh_stop.run_until_cancelled(refreshing).await;
         "the refresh of what policies refer to"
     });
-    let (trusting, trust_stop) = (Arc::clone(engine), stop.clone());
-    let interval = settings.policies_interval;
+    let (keeping, keep_stop) = (Arc::clone(engine), stop.clone());
     tasks.spawn(async move {
-        trusting.watch_trusted_root(interval, trust_stop).await;
+        let keeping = keeping.keep_credentials_fresh();
+        keep_stop.run_until_cancelled(keeping).await;
+        "the refresh of credentials"
+    });
+    let (trusting, trust_stop) = (Arc::clone(engine), stop.clone());
+    let (interval, metrics) = (settings.policies_interval, Arc::clone(metrics));
+    tasks.spawn(async move {
+        let told = |read: bool| metrics.reload_failing(Reloaded::TrustedRoot, !read);
+        trusting
+            .watch_trusted_root(interval, trust_stop, told)
+            .await;
         "the watch on the trusted root"
     });
 }
 
-async fn certificate(
-    from: &Certificate,
+/// TLS for anybody, or for those alone whom the authorities of `--client-ca` vouch for.
+async fn tls(
+    settings: &WebhookSettings,
+    serving: Arc<ServingCertificate>,
     metrics: &Arc<Metrics>,
     stop: &CancellationToken,
     tasks: &mut JoinSet<&'static str>,
-) -> anyhow::Result<Arc<ServingCertificate>> {
-    let (metrics, stop) = (Arc::clone(metrics), stop.clone());
-    match from.clone() {
-        Certificate::Files { files, interval } => {
-            let (serving, watch) = files
-                .load(metrics)
-                .await
-                .context("cannot load the serving certificate")?;
-            tasks.spawn(async move {
-                watch.run(interval, stop).await;
-                "the watch on the certificate"
-            });
-            Ok(serving)
-        }
-        Certificate::Generated {
-            names,
-            authority_out,
-        } => {
-            let made = certs::generate(&names, authority_out.as_deref(), metrics).await;
-            let (serving, renewal) = made.context("cannot make a serving certificate")?;
-            tasks.spawn(async move {
-                renewal.run(stop).await;
-                "the renewal of the certificate"
-            });
-            Ok(serving)
-        }
-    }
+) -> anyhow::Result<Tls> {
+    let Some(path) = &settings.client_ca else {
+        return Ok(Tls::new(serving, settings.oldest_tls)?);
+    };
+    let (clients, watch) = ClientAuthorities::load(path, Arc::clone(metrics))
+        .await
+        .context("cannot load the authorities of clients (--client-ca)")?;
+    let (interval, stop) = (settings.policies_interval, stop.clone());
+    tasks.spawn(async move {
+        watch.run(interval, stop).await;
+        "the watch on the authorities of clients"
+    });
+    Ok(Tls::for_clients(serving, settings.oldest_tls, clients)?)
 }
 
 /// Keeps the policies as the files have them. What cannot be read changes nothing.
@@ -295,8 +338,12 @@ fn reload(
                 Err(error) => Err(error.into()),
             };
             match replaced {
-                Ok(broken) => told(&metrics, &engine, &broken, &[]),
+                Ok(broken) => {
+                    metrics.reload_failing(Reloaded::Policies, false);
+                    told(&metrics, &engine, &broken, &[]);
+                }
                 Err(error) => {
+                    metrics.reload_failing(Reloaded::Policies, true);
                     tracing::error!(error = %format!("{error:#}"), "policies cannot be read; the last good set stays in force");
                 }
             }
@@ -328,15 +375,17 @@ async fn put_in_force(
 fn reload_registries(
     settings: &WebhookSettings,
     engine: &Arc<Engine>,
+    metrics: &Arc<Metrics>,
     stop: CancellationToken,
 ) -> Option<impl Future<Output = ()> + use<>> {
     let (path, loaded) = (settings.judge.registries.clone()?, engine.registries()?);
-    let engine = Arc::clone(engine);
+    let (engine, metrics) = (Arc::clone(engine), Arc::clone(metrics));
     let on_change = move |hosts: Result<RegistryHosts, RegistriesError>| {
         let replaced = hosts.map_err(anyhow::Error::from).and_then(|hosts| {
             let registries = hosts.len();
             engine.replace_registries(hosts).map(|()| registries)
         });
+        metrics.reload_failing(Reloaded::Registries, replaced.is_err());
         match replaced {
             Ok(registries) => tracing::info!(registries, "settings of registries reloaded"),
             Err(error) => {
@@ -398,7 +447,26 @@ fn count_references(metrics: &Metrics, engine: &Engine) {
     } = engine.references();
     metrics.references("key", keys);
     metrics.references("trust-root", roots);
+    metrics.references("registry-token", engine.cloud_tokens());
     metrics.trust_expires(expires);
+}
+
+// === impl WebhookSettings ===
+
+impl WebhookSettings {
+    /// In shadow no object is changed: a tag that would be pinned is judged at the digest that it has now.
+    fn changing_nothing_in_shadow(mut self) -> Self {
+        if self.enforcement == Enforcement::Shadow {
+            tracing::warn!("enforcement is shadow: everything is judged, nothing is denied");
+            self.judge.tags = match self.judge.tags {
+                config::Tags::Resolve | config::Tags::Pin | config::Tags::PinAll => {
+                    config::Tags::Resolve
+                }
+                config::Tags::Require => config::Tags::Require,
+            };
+        }
+        self
+    }
 }
 
 // === impl Running ===
@@ -434,12 +502,13 @@ impl Reviewer {
             uid,
             footer: self.footer.as_deref(),
             trust_epoch: snapshot.trust.epoch().to_string(),
-            tags: if snapshot.tags.may_move() {
+            // In shadow nobody is warned of a tag that would be pinned.
+            tags: if snapshot.tags.may_move() && self.enforcement == Enforcement::Enforce {
                 Tags::MayMove
             } else {
                 Tags::Pinned
             },
-            enforcement: Enforcement::Enforce,
+            enforcement: self.enforcement,
         }
     }
 }

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 use crate::api::{Condition, Status};
 use crate::explain::printable_line;
-use crate::policy::{AuthorityKind, Policy, Problem};
+use crate::policy::{Authority, AuthorityKind, Policy, Problem};
 use crate::predicate_policy::Dialect;
 
 /// The condition that sums up the others.
@@ -246,7 +246,7 @@ fn dialects(policy: &Policy) -> String {
     let rules = policy
         .authorities
         .iter()
-        .flat_map(|authority| authority.attestation_rules());
+        .flat_map(Authority::attestation_rules);
     let programs = rules.filter_map(|rule| rule.program.as_ref());
     let whole = policy.program.as_ref().map(|whole| &whole.program);
     let (mut v0, mut v1) = (0_usize, 0_usize);

@@ -19,6 +19,7 @@ use crate::app::webhook::{self, Certificate, WebhookSettings};
 use crate::config::{JudgeArgs, NoMatch, Tags, TrustArgs};
 use crate::demo::cast::{self, Part};
 use crate::demo::registry::{Registry, Store};
+use crate::explain::Enforcement;
 use crate::limits::Limits;
 use crate::server::TlsVersion;
 
@@ -212,6 +213,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             tags: Tags::default(),
             kinds: None,
             registries: None,
+            cloud_credentials: Vec::new(),
             trust: TrustArgs::default(),
         },
         cluster: None,
@@ -222,10 +224,12 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             authority_out: Some(authority.to_owned()),
         },
         oldest_tls: TlsVersion::Tls13,
+        client_ca: None,
         policies_interval: Duration::from_secs(5),
         max_stale: MAX_STALE,
         stop_delay: Duration::ZERO,
         footer: None,
+        enforcement: Enforcement::Enforce,
         limits: Limits::default(),
     }
 }

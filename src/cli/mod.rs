@@ -1,17 +1,20 @@
 //! The command line: one file per command.
 //!
 //! Results go to standard output, progress and errors to standard error. Exit codes are a contract: 0 admit, 1 deny, 2 usage or a
-//! policy that does not compile, 3 nothing denied and something that could not be judged.
+//! policy that does not compile, 3 nothing denied and something that could not be judged. `lint`, `test` and `migrate check` say in
+//! their help what 1 and 2 mean there.
 
 mod completion;
 mod crds;
 mod demo;
 mod lint;
 mod manifest;
+mod migrate;
 mod probe;
 mod progress;
 mod record;
 mod serve;
+mod shared_certificate;
 mod test;
 mod verify;
 mod verify_bundle;
@@ -43,13 +46,15 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Run the admission webhook
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Judge images or whole manifests, and explain every step
     Verify(verify::VerifyArgs),
     /// Judge one sigstore bundle over a file or digest
     VerifyBundle(verify_bundle::VerifyBundleArgs),
     /// Check policies: what would be refused, and what is weaker than it looks
     Lint(lint::LintArgs),
+    /// Change over from sigstore/policy-controller: what differs, and what to do before
+    Migrate(migrate::MigrateArgs),
     /// Run the cases beside policies, on recorded evidence and without a network
     Test(test::TestArgs),
     /// See it work: an embedded registry, the real webhook, and what kubectl would show
@@ -93,10 +98,11 @@ impl Cli {
     /// What went wrong, with its causes: printed by `main`, exit code 2.
     pub async fn run(self) -> anyhow::Result<Exit> {
         match self.command {
-            Command::Serve(args) => serve::run(args).await,
+            Command::Serve(args) => serve::run(*args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::VerifyBundle(args) => verify_bundle::run(&args),
             Command::Lint(args) => lint::run(&args),
+            Command::Migrate(args) => migrate::run(args).await,
             Command::Test(args) => test::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Probe(args) => probe::run(args).await,

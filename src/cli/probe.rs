@@ -32,7 +32,7 @@ pub(super) struct ProbeArgs {
     url: reqwest::Url,
 
     /// The authorities of its certificate, in PEM: what stands in `caBundle`
-    #[arg(long, value_name = "FILE", env = "VOUCHSAFE_CA")]
+    #[arg(long, value_name = "FILE")]
     ca: PathBuf,
 
     /// It judges in shadow: the Pod must be admitted, with the verdict beside it

@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
+use super::shared_certificate::SharedCertificateArgs;
 use super::{Exit, colour_on_stderr, print};
 use crate::adapters::certs::CertificateFiles;
 use crate::adapters::remote_policies::MAX_STALE;
 use crate::app::cluster::{ClusterSettings, WriterSettings};
 use crate::app::webhook::{self, Certificate, WebhookSettings};
 use crate::config::JudgeArgs;
+use crate::explain::Enforcement;
 use crate::limits::Limits;
 use crate::server::TlsVersion;
 use crate::telemetry::{self, LogFormat};
@@ -24,8 +27,10 @@ use crate::telemetry::{self, LogFormat};
   listening https://HOST:PORT
   admin http://HOST:PORT
 
-Without --policies it follows the API server: ClusterImagePolicies, TrustRoots, and the ConfigMaps and
-Secrets of --namespace. Until it has read them every image is denied, and /readyz says what is missing.
+SIGTERM and SIGINT end it in grace; a second one ends it at once.
+
+Without --policies it follows the API server: ClusterImagePolicies, TrustRoots, and the ConfigMaps
+and Secrets of --namespace. Until they are read every image is denied; /readyz says what is missing.
 
 Example, without a cluster:
   vouchsafe serve --policies policies/ --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --ca-out ca.pem")]
@@ -96,7 +101,7 @@ pub(super) struct ServeArgs {
     )]
     tls_key: Option<PathBuf>,
 
-    /// Without --tls-cert a certificate is made; this is where its authority is written (the caBundle of the webhook)
+    /// Without --tls-cert and --tls-secret a certificate is made; this is where its authority is written (the caBundle of the webhook)
     #[arg(
         long,
         value_name = "FILE",
@@ -115,9 +120,20 @@ pub(super) struct ServeArgs {
     )]
     tls_name: Vec<String>,
 
+    #[command(flatten)]
+    shared_certificate: SharedCertificateArgs,
+
     /// The oldest version of TLS that is spoken
     #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_TLS_MIN_VERSION")]
     tls_min_version: TlsMin,
+
+    /// A PEM file with the authorities of clients: only who shows a certificate of one of them may call. Read again when it changes
+    #[arg(long, value_name = "FILE", env = "VOUCHSAFE_CLIENT_CA")]
+    client_ca: Option<PathBuf>,
+
+    /// Whether denials are carried out
+    #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_ENFORCEMENT")]
+    enforcement: Enforce,
 
     /// One line at the end of every denial: where people may ask
     #[arg(long, value_name = "TEXT", env = "VOUCHSAFE_DENIAL_FOOTER")]
@@ -163,12 +179,27 @@ enum TlsMin {
     Tls13,
 }
 
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Enforce {
+    /// They are
+    #[default]
+    Enforce,
+    /// Everything is judged and counted (`vouchsafe_would_deny_total`), nothing is denied or changed; warnings say what would be denied
+    Shadow,
+}
+
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     /// For people
     Text,
     /// One object a line
     Json,
+}
+
+/// What tells us to stop: SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
@@ -178,33 +209,52 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     });
     telemetry::init(format, &args.log, colour_on_stderr())?;
     // Taken before anything listens, so that no signal is lost.
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    let running = webhook::start(settings(args)).await?;
+    let mut signals = Signals::new()?;
+    let running = webhook::start(settings(args)?).await?;
     print(&format!(
         "listening https://{}\nadmin http://{}\n",
         running.address, running.admin_address
     ))?;
-    running
-        .run(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        })
-        .await?;
+    let stop = CancellationToken::new();
+    let asked_twice = async {
+        signals.next().await;
+        stop.cancel();
+        signals.next().await;
+    };
+    tokio::select! {
+        ended = running.run(stop.clone().cancelled_owned()) => ended?,
+        () = asked_twice => tracing::warn!("a second signal: stopped at once, and cut off what was in flight"),
+    }
     Ok(Exit::Success)
 }
 
-fn settings(args: ServeArgs) -> WebhookSettings {
+// === impl Signals ===
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn settings(args: ServeArgs) -> anyhow::Result<WebhookSettings> {
     let interval = Duration::from_secs(args.reload_interval);
-    let certificate = match (args.tls_cert, args.tls_key) {
-        (Some(certificate), Some(key)) => Certificate::Files {
+    let shared = args.shared_certificate.settings(&args.tls_name)?;
+    let certificate = match (args.tls_cert, args.tls_key, shared) {
+        (Some(certificate), Some(key), _) => Certificate::Files {
             files: CertificateFiles { certificate, key },
             interval,
         },
+        (_, _, Some(shared)) => Certificate::Shared(shared),
         _ => Certificate::Generated {
             names: args.tls_name,
             authority_out: args.ca_out,
@@ -223,7 +273,7 @@ fn settings(args: ServeArgs) -> WebhookSettings {
             ..ClusterSettings::default()
         }
     });
-    WebhookSettings {
+    Ok(WebhookSettings {
         judge: args.judge,
         cluster,
         listen: args.listen,
@@ -236,7 +286,12 @@ fn settings(args: ServeArgs) -> WebhookSettings {
         policies_interval: interval,
         max_stale: Duration::from_secs(args.max_stale),
         stop_delay: Duration::from_secs(args.stop_delay),
+        client_ca: args.client_ca,
         footer: args.denial_footer,
+        enforcement: match args.enforcement {
+            Enforce::Enforce => Enforcement::Enforce,
+            Enforce::Shadow => Enforcement::Shadow,
+        },
         limits: Limits::default(),
-    }
+    })
 }

@@ -18,7 +18,9 @@ use crate::app::objects;
 use crate::config::{JudgeArgs, Tags};
 use crate::explain::{self, Style};
 use crate::limits::Limits;
-use crate::verdict::{AuthorityVerdict, ImageVerdict, Judgement, ReviewVerdict, fold_review};
+use crate::verdict::{
+    AuthorityVerdict, ImageVerdict, Judgement, PolicyVerdict, ReviewVerdict, fold_review,
+};
 use crate::workload::{FieldPath, Request};
 
 /// Arguments of `verify`.
@@ -54,8 +56,8 @@ pub(super) struct VerifyArgs {
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 
-    /// Print what the policies of this authority are given: the verified statements, as JSON, one per line
-    #[arg(long, value_name = "AUTHORITY", conflicts_with = "output")]
+    /// Print what Rego is given, as JSON, one document per line: the verified statements of an authority, or the whole of what a policy's own Rego sees
+    #[arg(long, value_name = "NAME", conflicts_with = "output")]
     show_input: Option<String>,
 
     /// Write what was fetched into this folder, and a case with this verdict, for `vouchsafe test`
@@ -133,8 +135,8 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
         .collect::<anyhow::Result<Vec<Manifest>>>()?;
     let (judged, passed_over) = judge(&engine, &args, manifests).await;
     let verdict = fold_review(judged.iter().map(|(_, image)| image.clone()).collect());
-    if let Some(authority) = &args.show_input {
-        return show_input(&verdict, authority);
+    if let Some(name) = &args.show_input {
+        return show_input(&verdict, name);
     }
     let tags = match args.judge.tags {
         Tags::Resolve | Tags::Require => explain::Tags::MayMove,
@@ -229,42 +231,41 @@ fn within(object: &str, image: ImageVerdict) -> ImageVerdict {
     ImageVerdict { fields, ..image }
 }
 
-fn show_input(verdict: &ReviewVerdict, authority: &str) -> anyhow::Result<Exit> {
-    let all = || {
-        verdict
-            .images
-            .iter()
-            .flat_map(|image| &image.policies)
-            .flat_map(|policy| &policy.authorities)
-    };
+/// Prints what the Rego of the authority or policy of this name was given.
+fn show_input(verdict: &ReviewVerdict, name: &str) -> anyhow::Result<Exit> {
+    let policies = || verdict.images.iter().flat_map(|image| &image.policies);
+    let authorities = || policies().flat_map(|policy| &policy.authorities);
     let ended = exit(verdict);
     if ended != Exit::Success {
-        // Standard output is for the statements alone; why some are missing must not be.
+        // Standard output is for the inputs alone; why some are missing must not be.
         let plain = Style {
             color: false,
             width: usize::MAX,
         };
         note(explain::tree(&verdict.images, plain).trim_end());
     }
-    let named: Vec<&AuthorityVerdict> = all().filter(|found| &*found.name == authority).collect();
-    if named.is_empty() {
+    let named: Vec<&AuthorityVerdict> =
+        authorities().filter(|found| &*found.name == name).collect();
+    let whole: Vec<&PolicyVerdict> = policies().filter(|found| &*found.name == name).collect();
+    if named.is_empty() && whole.is_empty() {
         // Before its authorities were asked an image may be denied, or not be judged: that says nothing about the name.
-        if ended != Exit::Success && all().next().is_none() {
+        if ended != Exit::Success && authorities().next().is_none() {
             return Ok(ended);
         }
-        let mut others: Vec<&str> = all().map(|found| &*found.name).collect();
-        others.sort_unstable();
-        others.dedup();
-        bail!(
-            "no policy that matches has an authority {authority:?}; there are: {}",
-            others.join(", ")
-        );
+        bail!("{}", nobody_of_that_name(verdict, name));
     }
-    let inputs: Vec<&Arc<str>> = named.iter().flat_map(|found| &found.inputs).collect();
+    let statements = named.iter().flat_map(|found| &found.inputs);
+    let documents = whole.iter().flat_map(|found| &found.input);
+    let inputs: Vec<&Arc<str>> = statements.chain(documents).collect();
     if inputs.is_empty() {
-        note(&format!(
-            "authority {authority} has no verified attestation of a type that its policies look at"
-        ));
+        note(&match named.as_slice() {
+            [] => format!(
+                "policy {name} was given nothing: it has no Rego of its own, or none of its authorities is satisfied"
+            ),
+            _ => format!(
+                "authority {name} has no verified attestation of a type that its policies look at"
+            ),
+        });
     }
     for input in inputs {
         print(&format!("{}\n", one_line(input)))?;
@@ -272,7 +273,34 @@ fn show_input(verdict: &ReviewVerdict, authority: &str) -> anyhow::Result<Exit> 
     Ok(ended)
 }
 
-/// The statement on one line: its line breaks stand between its parts and mean nothing, and what could move a terminal's cursor can
+/// Which names there are.
+fn nobody_of_that_name(verdict: &ReviewVerdict, name: &str) -> String {
+    let policies = || verdict.images.iter().flat_map(|image| &image.policies);
+    let listed = |names: &mut Vec<&str>| {
+        names.sort_unstable();
+        names.dedup();
+        names.join(", ")
+    };
+    let mut authorities: Vec<&str> = policies()
+        .flat_map(|policy| &policy.authorities)
+        .map(|found| &*found.name)
+        .collect();
+    let mut with_rego: Vec<&str> = policies()
+        .filter(|policy| policy.input.is_some())
+        .map(|found| &*found.name)
+        .collect();
+    let mut text = format!(
+        "no policy that matches has an authority {name:?}; there are: {}",
+        listed(&mut authorities)
+    );
+    if !with_rego.is_empty() {
+        text.push_str("; policies with Rego of their own: ");
+        text.push_str(&listed(&mut with_rego));
+    }
+    text
+}
+
+/// An input on one line: its line breaks stand between its parts and mean nothing, and what could move a terminal's cursor can
 /// only stand inside of strings, where its escaped form means the same.
 fn one_line(json: &str) -> String {
     let mut line = String::with_capacity(json.len());

@@ -200,15 +200,9 @@ async fn signed_by(
     scope: &Scope<'_>,
     thoroughness: Thoroughness,
 ) -> (Answer, Vec<Arc<str>>) {
-    let own = match pull_secrets::access(&signed.place, &scope.access) {
+    let own = match pull_secrets::access(judge, &signed.place, scope).await {
         Ok(access) => access,
-        Err(problem) => {
-            let cause = Cause::PolicyInvalid {
-                problems: vec![problem],
-            };
-            let reason = Reason::PolicyInvalid;
-            return (Answer::Unknown { reason, cause }, Vec::new());
-        }
+        Err((reason, cause)) => return (Answer::Unknown { reason, cause }, Vec::new()),
     };
     let scope = &Scope {
         snapshot: scope.snapshot,

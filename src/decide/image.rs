@@ -172,6 +172,7 @@ fn unknown(policy: &CompiledPolicy, reason: Reason, detail: String) -> PolicyVer
         cause: Some(Cause::Unavailable { detail }),
         authorities: Vec::new(),
         rego: None,
+        input: None,
     }
 }
 

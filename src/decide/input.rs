@@ -1,6 +1,8 @@
 //! What a program over a whole policy is given: one JSON document, member by member as policy-controller writes it.
 //!
-//! `authorityMatches` is always there; each of the others only where the policy asks for it and there is something to give. An image
+//! `authorityMatches` is always there; each of the others only where the policy asks for it and there is something to give.
+//! `incomplete` is the one member that policy-controller does not have: `true` where a place for evidence could not be read, for
+//! programs that hold when something is *not* there. An image
 //! that is judged by its name alone has no object, so it has no `spec`, no `metadata` and no `typemeta`.
 
 use serde_json::{Map, Value, json};
@@ -15,11 +17,15 @@ pub(super) fn document(
     inputs: Inputs,
     request: Option<&Request>,
     configs: Option<&ConfigFiles>,
+    incomplete: bool,
 ) -> String {
     let mut members = vec![(
         "authorityMatches",
         Value::Object(authority_matches).to_string(),
     )];
+    if incomplete {
+        members.push(("incomplete", "true".to_owned()));
+    }
     if let Some(configs) = configs.filter(|configs| !configs.is_empty()) {
         members.push(("config", configs.json()));
     }
@@ -104,9 +110,9 @@ mod tests {
             "metadata": {"name": "cart", "labels": {"a": "b"}},
             "spec": {"replicas": 2, "strategy": {"type": "Recreate"}, "aFieldOfTomorrow": 1},
         }));
-        let nothing = document(Map::new(), Inputs::default(), Some(&request), None);
+        let nothing = document(Map::new(), Inputs::default(), Some(&request), None, false);
         assert_eq!(read(&nothing), json!({"authorityMatches": {}}));
-        let everything = document(Map::new(), EVERYTHING, Some(&request), None);
+        let everything = document(Map::new(), EVERYTHING, Some(&request), None, false);
         assert_eq!(
             read(&everything),
             json!({
@@ -120,15 +126,30 @@ mod tests {
 
     #[test]
     fn an_image_without_an_object_gives_its_authorities_alone() {
-        let text = document(Map::new(), EVERYTHING, None, None);
+        let text = document(Map::new(), EVERYTHING, None, None, false);
         assert_eq!(read(&text), json!({"authorityMatches": {}}));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_said_and_nothing_is_said_where_all_was() {
+        let text = document(Map::new(), Inputs::default(), None, None, true);
+        assert_eq!(
+            read(&text),
+            json!({"authorityMatches": {}, "incomplete": true})
+        );
     }
 
     #[test]
     fn a_pod_template_gives_its_template_where_workloads_have_theirs() {
         let mut request = request(json!({"template": {"spec": {"hostNetwork": true}}}));
         (request.group, request.kind) = (String::new(), "PodTemplate".to_owned());
-        let found = read(&document(Map::new(), EVERYTHING, Some(&request), None));
+        let found = read(&document(
+            Map::new(),
+            EVERYTHING,
+            Some(&request),
+            None,
+            false,
+        ));
         assert_eq!(found["spec"]["template"]["spec"]["hostNetwork"], true);
         assert_eq!(
             found["typemeta"],

@@ -12,7 +12,9 @@ use crate::gather::FetchError;
 use crate::image::PinnedImage;
 use crate::policy::{CompiledPolicy, Policy, WholeProgram};
 use crate::predicate_policy::Decision;
-use crate::verdict::{Cause, Outcome, PolicyVerdict, Reason, RegoResult, fold_authorities};
+use crate::verdict::{
+    AuthorityVerdict, Cause, Outcome, PolicyVerdict, Reason, RegoResult, fold_authorities,
+};
 
 /// Judges one policy.
 pub(super) async fn judge(
@@ -33,6 +35,7 @@ pub(super) async fn judge(
             }),
             authorities: Vec::new(),
             rego: None,
+            input: None,
         },
     }
 }
@@ -67,6 +70,7 @@ async fn evaluate(
         cause,
         authorities,
         rego: None,
+        input: None,
     };
     match &body.program {
         Some(program) if outcome == Outcome::Satisfied => {
@@ -106,15 +110,23 @@ async fn over_authorities(
         matches.extend(found.authority_match.map(|value| (name, value)));
         missing = missing.or(found.unread);
     }
-    let input = input::document(matches, whole.inputs, scope.request, configs.as_deref());
+    // A program that holds when something is not there cannot know otherwise that it was not read.
+    let unjudged = |authority: &AuthorityVerdict| authority.outcome == Outcome::Unknown;
+    let incomplete = missing.is_some() || verdict.authorities.iter().any(unjudged);
+    let input: Arc<str> = Arc::from(input::document(
+        matches,
+        whole.inputs,
+        scope.request,
+        configs.as_deref(),
+        incomplete,
+    ));
+    let verdict = PolicyVerdict {
+        input: Some(Arc::clone(&input)),
+        ..verdict
+    };
     let answer = judge
         .rego
-        .evaluate(
-            &whole.program,
-            Arc::from(input),
-            allowance,
-            scope.access.deadline,
-        )
+        .evaluate(&whole.program, input, allowance, scope.access.deadline)
         .await;
     let decision = match (answer, missing) {
         (Ok(decision @ Decision::Pass), _) | (Ok(decision), None) => decision,

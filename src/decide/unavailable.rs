@@ -14,7 +14,7 @@ pub(super) const NO_TIME: &str =
 pub(super) fn reason(error: &FetchError) -> Reason {
     match error {
         FetchError::Unreachable { .. } | FetchError::Refused { .. } => Reason::RegistryUnreachable,
-        FetchError::Auth { .. } => Reason::RegistryAuth,
+        FetchError::Auth { .. } | FetchError::Credentials { .. } => Reason::RegistryAuth,
         FetchError::Throttled { .. } => Reason::RegistryThrottled,
         FetchError::Malformed { .. } => Reason::RegistryMalformed,
         FetchError::DigestMismatch { .. } => Reason::DigestMismatch,

@@ -1,10 +1,11 @@
-//! The audit annotations: the verdict for the audit log, in six keys of at most 1 KiB.
+//! The audit annotations: the verdict for the audit log, in seven keys of at most 1 KiB.
 //!
 //! The API server files them as `NAME-OF-THE-WEBHOOK/KEY`. A key without a value is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::printable::{join, line};
+use super::{Context, Enforcement};
 use crate::verdict::{EvidenceSummary, ImageVerdict, Outcome, ReviewVerdict};
 use crate::verify::Signer;
 
@@ -13,8 +14,11 @@ const VALUE: usize = 1 << 10;
 /// One name inside a value, in bytes.
 const NAME: usize = 253;
 
-/// `verdict`, `reason`, `policies`, `digests`, `signers` and `trust-epoch`.
-pub(super) fn annotations(verdict: &ReviewVerdict, trust_epoch: &str) -> BTreeMap<String, String> {
+/// `verdict`, `reason`, `policies`, `digests`, `signers` and `trust-epoch`; `enforcement` where denials are not carried out.
+pub(super) fn annotations(
+    verdict: &ReviewVerdict,
+    context: &Context<'_>,
+) -> BTreeMap<String, String> {
     let values = [
         ("verdict", verdict.judgement.as_str().to_owned()),
         ("reason", verdict.reason.as_str().to_owned()),
@@ -39,7 +43,14 @@ pub(super) fn annotations(verdict: &ReviewVerdict, trust_epoch: &str) -> BTreeMa
                     .map(|evidence| signer(&evidence.signer)),
             ),
         ),
-        ("trust-epoch", line(trust_epoch, VALUE)),
+        ("trust-epoch", line(&context.trust_epoch, VALUE)),
+        (
+            "enforcement",
+            match context.enforcement {
+                Enforcement::Enforce => String::new(),
+                Enforcement::Shadow => "shadow".to_owned(),
+            },
+        ),
     ];
     let told = values.into_iter().filter(|(_, value)| !value.is_empty());
     told.map(|(key, value)| (key.to_owned(), value)).collect()

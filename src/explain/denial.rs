@@ -354,6 +354,12 @@ fn also(policy: &PolicyVerdict, image: &ImageVerdict) -> String {
     )
 }
 
+/// What to do about an image that is not admitted, as its denial says it.
+pub(super) fn next_step(image: &ImageVerdict) -> Option<String> {
+    let failure = failures(image).next()?;
+    Some(remedy(failure.image, failure.policy))
+}
+
 /// What to do, and the command that tells more.
 fn next(failure: &Failure<'_>) -> String {
     let remedy = remedy(failure.image, failure.policy);

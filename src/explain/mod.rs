@@ -75,7 +75,8 @@ pub enum Enforcement {
     /// They are.
     #[default]
     Enforce,
-    /// Everything is judged and recorded, nothing is denied and nobody is warned: beside another controller, before the change-over.
+    /// Everything is judged and recorded and nothing is denied: beside another controller, before the change-over. What would have
+    /// been denied is a warning.
     Shadow,
 }
 
@@ -118,7 +119,7 @@ pub fn answer(verdict: &ReviewVerdict, context: &Context<'_>) -> Answer {
     // An image that is not admitted is enough, whatever stands above it.
     let admitted =
         verdict.judgement.admits() && verdict.images.iter().all(|image| image.judgement.admits());
-    let audit_annotations = annotations::annotations(verdict, &context.trust_epoch);
+    let audit_annotations = annotations::annotations(verdict, context);
     let (judgement, verdict_reason) = (verdict.judgement, verdict.reason);
     let allowed = Answer {
         allowed: true,
@@ -132,8 +133,11 @@ pub fn answer(verdict: &ReviewVerdict, context: &Context<'_>) -> Answer {
         verdict_reason,
     };
     match (context.enforcement, admitted) {
-        (Enforcement::Shadow, _) => allowed,
-        (Enforcement::Enforce, true) => Answer {
+        (Enforcement::Shadow, false) => Answer {
+            warnings: warnings::would_be_denied(verdict, &denial::causes(verdict), context.tags),
+            ..allowed
+        },
+        (Enforcement::Enforce | Enforcement::Shadow, true) => Answer {
             warnings: warnings(verdict, context.tags),
             ..allowed
         },
@@ -159,7 +163,8 @@ pub fn rejection(rejection: &Rejection) -> String {
     words::rejection(rejection)
 }
 
-/// The answer when there is no verdict at all: the time was over, too much was in flight, a task failed. It denies.
+/// The answer when there is no verdict at all: the time was over, too much was in flight, a task failed. It denies, where denials are
+/// carried out.
 pub fn unjudged(reason: Reason, context: &Context<'_>) -> Answer {
     answer(
         &ReviewVerdict {

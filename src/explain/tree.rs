@@ -12,6 +12,7 @@
 //! 1 image: 1 denied
 //! ```
 
+use super::denial;
 use super::printable::{and_more, join, line};
 use super::words::{self, Wording};
 use crate::verdict::{AuthorityVerdict, Cause, ImageVerdict, Judgement, Outcome, PolicyVerdict};
@@ -122,6 +123,9 @@ impl Drawing {
         for (index, policy) in image.policies.iter().enumerate() {
             let (branch, stem) = branch(index + 1 == image.policies.len());
             self.policy(policy, branch, stem, &columns);
+        }
+        if let Some(step) = denial::next_step(image) {
+            self.wrapped("next  ", "      ", &step);
         }
     }
 

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use super::Tags;
 use super::printable::{and_more, cut, join, line};
 use super::words::{self, Wording};
+use super::{AnswerCause, Tags};
 use crate::verdict::{
     ImageVerdict, Judgement, Mode, Outcome, PolicyVerdict, Reason, ReviewVerdict,
 };
@@ -31,6 +31,29 @@ pub fn warnings(verdict: &ReviewVerdict, tags: Tags) -> Vec<String> {
             .iter()
             .flat_map(|image| of_image(image, tags)),
     )
+}
+
+/// The warnings of a review that is admitted although it should be denied: first why, then what is warned about anyway.
+pub(super) fn would_be_denied(
+    verdict: &ReviewVerdict,
+    causes: &[AnswerCause],
+    tags: Tags,
+) -> Vec<String> {
+    let whole = causes
+        .is_empty()
+        .then(|| format!("would be denied: {}", words::meaning(verdict.reason)));
+    let each = causes.iter().map(|cause| {
+        let field = match cause.field.as_str() {
+            "" => String::new(),
+            field => format!("{field}: "),
+        };
+        format!("would be denied: {field}{}", cause.message)
+    });
+    let others = verdict
+        .images
+        .iter()
+        .flat_map(|image| of_image(image, tags));
+    bounded(whole.into_iter().chain(each).chain(others))
 }
 
 /// Each once, cut at 256 bytes, and 4,096 together.

@@ -4,6 +4,7 @@
 //! only for the registry and repository that an entry names (look-alike hosts get nothing: CVE-2025-27403).
 
 use std::fmt;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
@@ -44,6 +45,7 @@ pub struct KeychainEntry {
 pub struct Keychain {
     entries: Vec<KeychainEntry>,
     id: KeychainId,
+    unread: Option<Arc<str>>,
 }
 
 /// An identity of a keychain's content: equal content, equal identity. It keys what one tenant's credentials made visible.
@@ -73,7 +75,28 @@ impl Keychain {
         } else {
             KeychainId(hash.finalize().into())
         };
-        Self { entries, id }
+        Self {
+            entries,
+            id,
+            unread: None,
+        }
+    }
+
+    /// The same, of which it is known that something is missing: credentials that belong here and could not be read, in words without any
+    /// secret. What it opens is open; what it does not see may be there all the same.
+    #[must_use]
+    pub fn without(mut self, unread: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(self.id.0);
+        hash.update(b"unread");
+        self.id = KeychainId(hash.finalize().into());
+        self.unread = Some(Arc::from(unread));
+        self
+    }
+
+    /// What could not be read, where something is missing.
+    pub fn unread(&self) -> Option<&str> {
+        self.unread.as_deref()
     }
 
     /// The identity of its content.

@@ -54,11 +54,19 @@ use tags::Tags;
 /// Which credentials a workload's images are fetched with.
 pub trait Credentials: Send + Sync {
     /// The keychain of this scope for these registries (hosts as references have them). Secrets that are not there are passed
-    /// over, as the kubelet does.
+    /// over, as the kubelet does; those that could not be read leave a keychain that says so ([`Keychain::unread`]).
     fn keychain<'a>(
         &'a self,
         scope: &'a PullScope,
         registries: &'a BTreeSet<String>,
+    ) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>>;
+
+    /// The keychain of these Secrets of a namespace, and of nothing else: what a policy names for its source. Those that are not there
+    /// are passed over.
+    fn secrets<'a>(
+        &'a self,
+        namespace: &'a str,
+        names: &'a [String],
     ) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>>;
 }
 

@@ -150,6 +150,14 @@ pub enum FetchError {
         /// What was tried, without any secret.
         detail: String,
     },
+    /// It refused, or has nothing for us, and credentials that it may want could not be read.
+    #[error("registry {registry} shows nothing without credentials that are not known: {detail}")]
+    Credentials {
+        /// Host and port.
+        registry: String,
+        /// Which, and why; without any secret.
+        detail: String,
+    },
     /// 429, and the wait that it asks for does not fit into the deadline.
     #[error("registry {registry} asks us to slow down")]
     Throttled {
@@ -237,6 +245,7 @@ impl FetchError {
             | Self::TooMany { .. } => true,
             Self::Unreachable { .. }
             | Self::Auth { .. }
+            | Self::Credentials { .. }
             | Self::Throttled { .. }
             | Self::Refused { .. }
             | Self::Deadline { .. }

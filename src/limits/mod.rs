@@ -62,6 +62,8 @@ pub struct ReviewLimits {
     pub images: usize,
     /// Distinct registries of the images in one review: each may cost lookups and connections of its own.
     pub registries: usize,
+    /// Pull secrets that one workload or service account names: each is a request to the API server.
+    pub pull_secrets: usize,
     /// Nesting of the JSON document.
     pub json_depth: usize,
     /// Time to receive the whole body.
@@ -128,6 +130,7 @@ impl Default for Limits {
                 body_bytes: 7 * MIB,
                 images: 1_000,
                 registries: 32,
+                pull_secrets: 32,
                 json_depth: 64,
                 body_time: Duration::from_secs(5),
             },

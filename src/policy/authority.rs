@@ -87,15 +87,23 @@ pub struct Place {
     pub pull_secrets: Vec<PullSecret>,
 }
 
-/// Credentials of a policy: a Secret of our own namespace, as it stands there.
+/// Credentials that a policy names for its source.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct PullSecret {
-    /// Its name.
-    pub name: String,
-    /// Which of the two forms that a pull secret has.
-    pub form: PullSecretForm,
-    /// Its JSON, not read yet.
-    pub json: Arc<[u8]>,
+pub enum PullSecret {
+    /// A Secret of our own namespace, as it stands there.
+    Held {
+        /// Its name.
+        name: String,
+        /// Which of the two forms that a pull secret has.
+        form: PullSecretForm,
+        /// Its JSON, not read yet.
+        json: Arc<[u8]>,
+    },
+    /// A Secret of this name in the namespace of each workload, read when an image is judged.
+    OfWorkload {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// The two types of pull secrets.
@@ -110,10 +118,14 @@ pub enum PullSecretForm {
 /// Without what is secret.
 impl fmt::Debug for PullSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PullSecret")
-            .field("name", &self.name)
-            .field("form", &self.form)
-            .finish_non_exhaustive()
+        match self {
+            Self::Held { name, form, .. } => f
+                .debug_struct("Held")
+                .field("name", name)
+                .field("form", form)
+                .finish_non_exhaustive(),
+            Self::OfWorkload { name } => f.debug_struct("OfWorkload").field("name", name).finish(),
+        }
     }
 }
 

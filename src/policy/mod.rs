@@ -27,7 +27,7 @@ pub use authority::{
 pub use compile::{CompiledPolicy, Policy, compile, unreadable, unready};
 pub use problem::Problem;
 pub use program::{Inputs, WholeProgram};
-pub use referents::{Fetched, Referents, RemotePolicy, remote_policies};
+pub use referents::{Fetched, PullSecretsIn, Referents, RemotePolicy, remote_policies};
 pub use select::{ObjectFacts, Selector};
 pub use set::{Match, PolicySet};
 

@@ -1,8 +1,12 @@
 //! `source[].signaturePullSecrets`: the Secrets that a policy reads its evidence with.
 //!
-//! They are Secrets of our own namespace: whoever writes a policy names them, not whoever runs a workload. One that is not there, or is no
-//! pull secret, is a problem of the policy, which denies what it matches until it is mended: to look for evidence without the credentials
-//! that were meant would answer "refused by the registry" at best.
+//! Where policies come from files, they are Secrets of our own namespace: whoever writes a policy names them, not whoever runs a workload.
+//! One that is not there, or is no pull secret, is a problem of the policy, which denies what it matches until it is mended: to look for
+//! evidence without the credentials that were meant would answer "refused by the registry" at best.
+//!
+//! In a cluster they are Secrets of the workload's namespace, as policies that are there already mean them. Which there are is known when
+//! an image is judged. Whoever runs a workload decides then with whose account the source is read; that can hide evidence, which denies,
+//! and cannot make any.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::authority::{PullSecret, PullSecretForm};
 use super::problem::Problem;
-use super::referents::Referents;
+use super::referents::{PullSecretsIn, Referents};
 use crate::api;
 
 /// The pull secrets of a source which stands at `path`, as far as they are there.
@@ -24,6 +28,10 @@ pub(super) fn of_source(
     let mut found = Vec::new();
     for (index, reference) in source.signature_pull_secrets.iter().enumerate() {
         let name = &reference.name;
+        if referents.pull_secrets == PullSecretsIn::WorkloadNamespace {
+            found.push(PullSecret::OfWorkload { name: name.clone() });
+            continue;
+        }
         let Some(secret) = referents.secrets.get(name) else {
             let field = format!("{path}.signaturePullSecrets[{index}].name");
             problems.push(Problem::unresolved(
@@ -56,7 +64,7 @@ fn pull_secret(name: &str, secret: &BTreeMap<String, Vec<u8>>) -> Result<PullSec
     if serde_json::from_slice::<Map<String, Value>>(json).is_err() {
         return Err("what the Secret holds is not the JSON of a docker config");
     }
-    Ok(PullSecret {
+    Ok(PullSecret::Held {
         name: name.to_owned(),
         form,
         json: Arc::from(json.as_slice()),

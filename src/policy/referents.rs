@@ -19,6 +19,8 @@ pub struct Referents {
     pub config_maps: BTreeMap<String, BTreeMap<String, String>>,
     /// The Secrets of our own namespace: name → key → bytes.
     pub secrets: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
+    /// In which namespace the pull secrets are that a policy names for its source.
+    pub pull_secrets: PullSecretsIn,
     /// Policies from elsewhere: what is pinned → what the URL gave. The digest is checked once more where it is compiled.
     pub remote_policies: BTreeMap<RemotePolicy, Fetched>,
     /// Public keys of key management services: `key.kms` → PEM.
@@ -27,6 +29,16 @@ pub struct Referents {
     pub trust_roots: BTreeMap<String, Result<Arc<TrustMaterial>, String>>,
     /// What is trusted where a policy names no TrustRoot: `None` where there is no such root.
     pub default_trust: Option<Arc<TrustMaterial>>,
+}
+
+/// In which namespace the pull secrets of sources are (`source[].signaturePullSecrets`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PullSecretsIn {
+    /// Our own: they are among the Secrets that there are to refer to.
+    #[default]
+    OwnNamespace,
+    /// That of the workload, for each one anew: what there is cannot be said before.
+    WorkloadNamespace,
 }
 
 /// What came from outside, or why nothing did, in words.
@@ -74,6 +86,7 @@ impl Referents {
             namespace: self.namespace.clone(),
             config_maps: pick(&self.config_maps, maps.map(|map| &map.name)),
             secrets: pick(&self.secrets, secrets),
+            pull_secrets: self.pull_secrets,
             remote_policies: pick(&self.remote_policies, remote_policies(policy)),
             kms_keys: pick(&self.kms_keys, keys.iter().map(|key| &key.kms)),
             trust_roots: pick(&self.trust_roots, roots),

@@ -34,18 +34,30 @@ impl PolicySet {
     /// # Errors
     /// The globs together are larger than one automaton may be.
     pub fn new<P: Into<Arc<CompiledPolicy>>>(policies: Vec<P>) -> Result<Self, GlobSetTooLarge> {
+        Self::after(None, policies)
+    }
+
+    /// The same, in place of another set: where only what policies ask has changed, and not which images they are about, nothing is
+    /// built again.
+    ///
+    /// # Errors
+    /// The globs together are larger than one automaton may be.
+    pub fn after<P: Into<Arc<CompiledPolicy>>>(
+        before: Option<&Self>,
+        policies: Vec<P>,
+    ) -> Result<Self, GlobSetTooLarge> {
         let mut policies: Vec<Arc<CompiledPolicy>> = policies.into_iter().map(Into::into).collect();
         policies.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut globs: Vec<ImageGlob> = Vec::new();
-        let mut owners = Vec::new();
-        for (index, policy) in policies.iter().enumerate() {
-            for glob in &policy.globs {
-                globs.push(glob.clone());
-                owners.push(index);
-            }
-        }
+        let all = policies.iter().enumerate();
+        let owners = all.flat_map(|(index, policy)| policy.globs.iter().map(move |_| index));
+        let owners = owners.collect();
+        let globs: Vec<ImageGlob> = patterns(&policies).cloned().collect();
         let names_digests = globs.iter().any(names_a_digest);
-        let globs = GlobSet::new(&globs)?;
+        let same = before.filter(|before| globs.iter().eq(patterns(&before.policies)));
+        let globs = match same {
+            Some(before) => before.globs.clone(),
+            None => GlobSet::new(&globs)?,
+        };
         Ok(Self {
             policies,
             globs,
@@ -107,6 +119,11 @@ impl PolicySet {
             })
             .collect()
     }
+}
+
+/// The globs of all these policies, one after the other.
+fn patterns(policies: &[Arc<CompiledPolicy>]) -> impl Iterator<Item = &ImageGlob> {
+    policies.iter().flat_map(|policy| &policy.globs)
 }
 
 /// Whether a part of a digest stands in the glob, and not stars alone.

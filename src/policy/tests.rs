@@ -194,9 +194,32 @@ fn a_source_carries_the_pull_secrets_that_it_names_in_either_form() {
         let AuthorityKind::Signed(signed) = &policy.authorities[0].kind else {
             panic!("a key authority")
         };
-        let found = &signed.place.pull_secrets;
-        assert_eq!((found.len(), found[0].form), (1, form));
+        let [PullSecret::Held { form: found, .. }] = &signed.place.pull_secrets[..] else {
+            panic!("one Secret of ours")
+        };
+        assert_eq!(*found, form);
     }
+}
+
+#[test]
+fn in_a_cluster_a_source_names_pull_secrets_of_the_workload_which_nobody_knows_before() {
+    let spec = by_key(
+        json!({"source": [{"oci": "ghcr.io/a/b", "signaturePullSecrets": [{"name": "regcred"}]}]}),
+    );
+    let document = json!({
+        "apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "p"}, "spec": spec,
+    });
+    let policy = api::decode_cluster_image_policy(document).expect("a well-formed policy");
+    let referents = Referents {
+        pull_secrets: PullSecretsIn::WorkloadNamespace,
+        ..Referents::default()
+    };
+    let policy = compile(&policy, &referents).body.expect("it compiles");
+    let AuthorityKind::Signed(signed) = &policy.authorities[0].kind else {
+        panic!("a key authority")
+    };
+    let name = "regcred".to_owned();
+    assert_eq!(signed.place.pull_secrets, [PullSecret::OfWorkload { name }]);
 }
 
 #[test]
@@ -256,6 +279,7 @@ fn a_policy_compiles_against_what_it_names_as_against_everything() {
         secrets: [("key", KEY), ("pull", "{}"), ("ca", "x"), ("unnamed", "x")]
             .map(|(name, value)| (name.to_owned(), bytes(value)))
             .into(),
+        pull_secrets: PullSecretsIn::OwnNamespace,
         remote_policies: [(remote, text(rego))].into(),
         kms_keys: [("awskms:///k", KEY), ("gcpkms://unnamed", KEY)]
             .map(|(name, pem)| (name.to_owned(), text(pem)))

@@ -204,6 +204,8 @@ pub struct PolicyVerdict {
     pub authorities: Vec<AuthorityVerdict>,
     /// What the policy's own Rego answered, where it has one.
     pub rego: Option<RegoResult>,
+    /// What it was given: one JSON document. `None` where it was not asked.
+    pub input: Option<Arc<str>>,
 }
 
 /// What was decided about one image.

@@ -29,6 +29,7 @@ fn policy(mode: Mode, outcome: Outcome, reason: Reason) -> PolicyVerdict {
         cause: None,
         authorities: Vec::new(),
         rego: None,
+        input: None,
     }
 }
 

@@ -20,15 +20,16 @@ const NOT_IN_A_CLUSTER: [&str; 5] = [
 ];
 
 /// Flags that the chart sets and `serve` is about to learn. Empty once it knows them.
-const COMING: [&str; 7] = [
-    "--client-ca",
-    "--cloud-credentials",
-    "--enforcement",
-    "--lease",
-    "--replica",
+const COMING: [&str; 6] = [
+    "--tls-authority-lifetime",
+    "--tls-grace",
+    "--tls-lifetime",
+    "--tls-overlap",
     "--tls-secret",
     "--webhook-configuration",
 ];
+/// Flags that are there or not, without a value.
+const SWITCHES: [&str; 1] = ["--denial-events"];
 
 /// Names of the flags in a help text.
 fn flags_of(help: &str) -> BTreeSet<String> {
@@ -48,10 +49,8 @@ fn flags_of(help: &str) -> BTreeSet<String> {
 fn set_in(rendering: &crate::rendered::Rendered) -> BTreeSet<String> {
     let by_argument = rendering.args().into_iter().skip(1).map(|arg| {
         let flag = arg.split('=').next().unwrap();
-        assert!(
-            arg.contains('='),
-            "{arg}: a flag and its value are one argument"
-        );
+        // A flag and its value are one argument.
+        assert_eq!(arg.contains('='), !SWITCHES.contains(&flag), "{arg}");
         flag.to_owned()
     });
     let env = rendering.container()["env"].as_array().unwrap();

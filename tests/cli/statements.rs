@@ -7,7 +7,7 @@ use vouchsafe::demo::registry::{Registry, Store};
 
 use crate::desk::{Desk, release};
 use crate::support::command::verify;
-use crate::support::policy_text::{built_by_chains, recorded, recorded_key};
+use crate::support::policy_text::{built_by_chains, recorded, recorded_key, signed_by};
 use crate::support::registry::{Fault, Match, RecordedImage};
 
 /// The signed payload of each attestation of an image, read from what the registry serves.
@@ -118,6 +118,46 @@ async fn a_statement_that_is_denied_is_shown_and_the_denial_told() {
         "https://builder.example/elsewhere"
     );
     assert!(ended.stderr.contains("policy-denied"), "{}", ended.stderr);
+}
+
+/// The name of a policy stands for the document that its own Rego is given.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_policy_over_authority_matches_is_given_is_shown_too() {
+    let desk = Desk::new().await;
+    let rego = "  policy:\n    type: rego\n    data: |\n      package sigstore\n      isCompliant { input.authorityMatches.release }\n";
+    let policy = desk.file("p.yaml", signed_by("counted", &release()) + rego);
+    let ended = verify(&policy, ["--show-input", "counted", &desk.image("signed")]).end();
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    let input = ended.json();
+    assert_eq!(
+        input["authorityMatches"]["release"]["signatures"]
+            .as_array()
+            .map(Vec::len),
+        Some(1)
+    );
+    assert_eq!(input.get("incomplete"), None);
+
+    // It was not asked where no authority is satisfied, and another name is none.
+    let ended = verify(
+        &policy,
+        ["--show-input", "counted", &desk.image("unsigned")],
+    )
+    .end();
+    assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
+    assert!(
+        ended.stderr.contains("policy counted was given nothing"),
+        "{}",
+        ended.stderr
+    );
+    let ended = verify(&policy, ["--show-input", "other", &desk.image("signed")]).end();
+    assert_eq!(ended.code, 2);
+    assert!(
+        ended
+            .stderr
+            .contains("policies with Rego of their own: counted"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

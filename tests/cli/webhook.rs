@@ -1,7 +1,7 @@
 //! `vouchsafe serve` as a process: what it prints, whom it answers, how it follows its files, and how it ends.
 
 use std::io::{BufRead as _, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -18,19 +18,19 @@ use crate::support::policy_text::{attested, signed_by};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A webhook in a process of its own; killed when it is dropped.
-struct Webhook {
+pub(crate) struct Webhook {
     child: Child,
     stdout: Receiver<String>,
     /// Standard error, as it comes.
     log: Arc<Mutex<String>>,
-    address: String,
+    pub(crate) address: String,
     admin: String,
     home: TempDir,
 }
 
 impl Webhook {
     /// Starts it with these policies; files are looked at once a second.
-    fn start(policies: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(policies: &Path, more: &[&str]) -> Self {
         let home = TempDir::new().unwrap();
         let mut command = bare(home.path());
         command.args([
@@ -101,10 +101,15 @@ impl Webhook {
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
+    /// Where it wrote the authority of its certificate.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.home.path().join("ca.pem")
+    }
+
     /// A client that trusts the authority of `--ca-out` and nobody else.
     fn client(&self) -> reqwest::Client {
         let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let pem = std::fs::read(self.home.path().join("ca.pem")).unwrap();
+        let pem = std::fs::read(self.authority()).unwrap();
         let authority = reqwest::Certificate::from_pem(&pem).unwrap();
         let client = reqwest::Client::builder()
             .tls_certs_only([authority])
@@ -313,6 +318,49 @@ async fn only_who_trusts_the_file_of_ca_out_can_speak_to_it() {
     );
     let pem = std::fs::read_to_string(webhook.home.path().join("ca.pem")).unwrap();
     assert!(pem.starts_with("-----BEGIN CERTIFICATE-----") && !pem.contains("PRIVATE KEY"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_it_at_once() {
+    let desk = Desk::new().await;
+    let mut webhook = Webhook::start(&desk.signed_by_release(), &["--stop-delay", "60"]);
+    webhook.signal("TERM");
+    webhook.logs("stopping").await;
+    let started = Instant::now();
+    webhook.signal("INT");
+    assert_eq!(webhook.ended().await.code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(webhook.logged().contains("a second signal"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_shadow_nothing_is_denied_and_it_says_so_at_its_start() {
+    let desk = Desk::new().await;
+    let webhook = Webhook::start(&desk.signed_by_release(), &["--enforcement", "shadow"]);
+    webhook.logs("enforcement is shadow").await;
+    assert_eq!(
+        webhook.reason(&desk.image("unsigned")).await,
+        (true, "unsigned".to_owned())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_that_cannot_be_read_any_more_are_a_metric() {
+    let desk = Desk::new().await;
+    let policies = desk.signed_by_release();
+    let webhook = Webhook::start(&policies, &[]);
+    let good = std::fs::read_to_string(&policies).unwrap();
+    let says = async |line: &str| {
+        let started = Instant::now();
+        while !webhook.admin("/metrics").await.1.contains(line) {
+            assert!(started.elapsed() < PATIENCE, "no {line}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    std::fs::write(&policies, "a: [\n").unwrap();
+    says("vouchsafe_reload_failing{of=\"policies\"} 1").await;
+    std::fs::write(&policies, good).unwrap();
+    says("vouchsafe_reload_failing{of=\"policies\"} 0").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,8 @@ use crate::support::policy_text::built_by_chains;
 #[case::lint("lint", &["lint", "--help"])]
 // Not `case::test`: rstest would take that for the attribute of a test, and run none of these.
 #[case::of_test("test", &["test", "--help"])]
+#[case::migrate("migrate", &["migrate", "--help"])]
+#[case::migrate_check("migrate-check", &["migrate", "check", "--help"])]
 #[case::demo("demo", &["demo", "--help"])]
 #[case::probe("probe", &["probe", "--help"])]
 #[case::crds("crds", &["crds", "--help"])]
@@ -46,6 +48,7 @@ fn no_command_is_without_a_snapshot_of_its_help() {
             "verify",
             "verify-bundle",
             "lint",
+            "migrate",
             "test",
             "demo",
             "probe",

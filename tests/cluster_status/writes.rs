@@ -189,7 +189,9 @@ async fn what_became_of_a_policy_is_told_and_so_is_every_change() {
     let first = keeper.condition("release", "ConfigMapUpdated");
     assert_eq!(first["reason"], "NotUsed");
     until("an Event is made", SOON, || keeper.events().len() == 1).await;
-    keeper.policy("release", &good(), None);
+    let mut mended = keeper.server.get(&path("release")).unwrap();
+    mended["spec"] = good();
+    keeper.server.put(mended);
     keeper.report();
     until("its status is written again", SOON, || {
         keeper.ready("release") == "True "

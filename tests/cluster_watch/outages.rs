@@ -109,6 +109,23 @@ async fn takes_no_notice_of_events_that_come_twice_or_late() {
 }
 
 #[tokio::test]
+async fn an_event_that_cannot_be_read_costs_nothing_but_the_watch() {
+    let stage = Stage::with(&[passing("shop", "shop/")]).await;
+    for line in [
+        "no JSON",
+        r#"{"type":"NOVEL","object":{}}"#,
+        r#"{"type":"ADDED","object":{"metadata":{}}}"#,
+        r#"{"type":"BOOKMARK","object":{"apiVersion":"v1","kind":"X","metadata":{"resourceVersion":""}}}"#,
+    ] {
+        let failures = stage.metric(FAILURES).await;
+        stage.server.inject("clusterimagepolicies", line);
+        stage.counts(FAILURES, failures + 1.0).await;
+    }
+    stage.server.delete(&format!("{POLICIES}/shop"));
+    stage.becomes_denied("shop/cart", "no-match").await;
+}
+
+#[tokio::test]
 async fn a_list_that_breaks_off_replaces_nothing() {
     let all: Vec<_> = (0..7)
         .map(|n| passing(&format!("p{n}"), &format!("r{n}/")))

@@ -101,9 +101,17 @@ async fn reads_config_maps_and_secrets_of_its_own_namespace_alone_and_no_release
     stage.server.put(elsewhere);
     stage.becomes_admitted("shop/cart").await;
     for asked in stage.server.asked() {
-        let own = "/api/v1/namespaces/cosign-system/";
+        let read = [
+            "/apis/policy.sigstore.dev/",
+            "/api/v1/namespaces/cosign-system/",
+            "/apis/coordination.k8s.io/v1/namespaces/cosign-system/leases",
+            // Whose pull secrets are those of the workload: read by its name.
+            "/api/v1/namespaces/shop/serviceaccounts/default",
+        ];
+        // Events about resources without a namespace are written there.
+        let written = "/apis/events.k8s.io/v1/namespaces/default/events";
         assert!(
-            asked.path.starts_with("/apis/policy.sigstore.dev/") || asked.path.starts_with(own),
+            read.iter().any(|path| asked.path.starts_with(path)) || asked.path == written,
             "{}",
             asked.path
         );

@@ -44,9 +44,13 @@ mod webhook;
 #[path = "../support/sigstore/mod.rs"]
 mod sigstore;
 
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
+
+/// Where registries listen.
+const REACHABLE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 fn main() -> ExitCode {
     // One program for the whole run, also when it is built anew meanwhile.

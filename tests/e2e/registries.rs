@@ -1,10 +1,11 @@
-//! Real registries on free loopback ports.
+//! Real registries on free ports, where the suite wants them.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::REACHABLE;
 use crate::process::Background;
 use crate::tools;
 
@@ -63,7 +64,7 @@ impl Kind {
         match self {
             Self::Olareg => {
                 let port = port.to_string();
-                command.args(["--addr", "127.0.0.1", "--port", &port]);
+                command.args(["--addr", &REACHABLE.to_string(), "--port", &port]);
                 command.args(["--store-type", "mem"]);
             }
             Self::Distribution | Self::Distribution2 => {
@@ -87,7 +88,7 @@ impl Kind {
 fn settings(port: u16, folder: &Path, auth: &str) -> std::path::PathBuf {
     let file = folder.join(format!("distribution-{port}.yml"));
     let text = format!(
-        "version: 0.1\nlog: {{level: error}}\nstorage: {{inmemory: {{}}}}\nhttp: {{addr: 127.0.0.1:{port}, secret: e2e}}\n{auth}"
+        "version: 0.1\nlog: {{level: error}}\nstorage: {{inmemory: {{}}}}\nhttp: {{addr: {REACHABLE}:{port}, secret: e2e}}\n{auth}"
     );
     std::fs::write(&file, text).unwrap();
     file
@@ -104,7 +105,7 @@ pub(crate) struct TlsFiles {
 fn on_disk(port: u16, folder: &Path, store: &Path, http: &str) -> Command {
     let file = folder.join(format!("distribution-{port}.yml"));
     let text = format!(
-        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: 127.0.0.1:{port}, secret: e2e{http}}}\n",
+        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: {REACHABLE}:{port}, secret: e2e{http}}}\n",
         store.display(),
     );
     std::fs::write(&file, text).unwrap();
@@ -160,22 +161,22 @@ impl Registry {
         panic!("{name} does not start");
     }
 
-    /// `127.0.0.1:PORT`.
+    /// Address and port.
     pub(crate) fn host(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{REACHABLE}:{}", self.port)
     }
 }
 
 /// A port that nobody listens on.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let listener = TcpListener::bind((REACHABLE, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
 
 /// Waits until the process listens; `false` when it ended instead.
 pub(crate) fn accepts(port: u16, process: &mut Background) -> bool {
     let until = Instant::now() + STARTING;
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let address = SocketAddr::from((REACHABLE, port));
     while process.is_running() && Instant::now() < until {
         if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
             return process.is_running();

@@ -238,7 +238,7 @@ impl Stage {
             self.command(Path::new("tar"))
                 .args(["-cf", "layer.tar", "app.txt"]),
         );
-        let by_tag = format!("{}/t/{name}:v1", self.host);
+        let by_tag = format!("{}/t/{name}:v1", self.host());
         let push = [
             "append",
             "--oci-empty-base",
@@ -365,11 +365,17 @@ isCompliant[answer] {{
         self.command(PROGRAM.get().unwrap())
     }
 
+    /// Where the registry is, or was.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// A file in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
+    /// The public key that the policies name, in PEM.
     pub(crate) fn release_key(&self) -> String {
         std::fs::read_to_string(self.path("release.pub")).unwrap()
     }

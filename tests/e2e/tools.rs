@@ -37,7 +37,8 @@ pub(crate) fn trial(
     })
 }
 
-fn folder() -> PathBuf {
+/// The folder of the tools.
+pub(crate) fn folder() -> PathBuf {
     if let Some(named) = std::env::var_os("VOUCHSAFE_TOOLS") {
         return PathBuf::from(named);
     }

@@ -110,6 +110,7 @@ fn any_policy() -> impl Strategy<Value = PolicyVerdict> {
                 cause,
                 authorities,
                 rego: None,
+                input: None,
             },
         )
 }

@@ -1,6 +1,6 @@
 //! What holds for every text, whatever its exact words.
 
-use vouchsafe::explain::{Context, Enforcement, Style, Tags, answer, tree, warnings};
+use vouchsafe::explain::{Context, Enforcement, Style, Tags, answer, tree, unjudged, warnings};
 use vouchsafe::verdict::{Cause, Judgement, Mode, Reason, ReviewVerdict};
 
 use super::verdicts::*;
@@ -125,7 +125,7 @@ fn an_image_that_is_not_admitted_is_denied_whatever_the_review_says() {
 }
 
 #[test]
-fn beside_another_controller_nothing_is_denied_and_everything_is_recorded() {
+fn beside_another_controller_nothing_is_denied_and_everything_is_recorded_and_told() {
     let verdict = denied_for(Reason::Unsigned).unwrap();
     let answer = answer(
         &verdict,
@@ -134,12 +134,50 @@ fn beside_another_controller_nothing_is_denied_and_everything_is_recorded() {
             ..context()
         },
     );
-    assert!(answer.allowed && answer.warnings.is_empty());
+    assert!(answer.allowed && answer.message.is_empty() && answer.causes.is_empty());
+    assert_eq!(answer.code, 200);
     assert_eq!(
         (answer.judgement, answer.verdict_reason),
         (Judgement::Deny, Reason::Unsigned)
     );
     assert_eq!(answer.audit_annotations["verdict"], "deny");
+    assert_eq!(answer.audit_annotations["enforcement"], "shadow");
+    let [warning] = answer.warnings.try_into().unwrap();
+    assert!(
+        warning.starts_with("would be denied: ") && warning.contains("no signatures found"),
+        "{warning}"
+    );
+}
+
+#[test]
+fn beside_another_controller_what_could_not_be_judged_goes_on_too() {
+    let shadow = Context {
+        enforcement: Enforcement::Shadow,
+        ..context()
+    };
+    for reason in [Reason::Deadline, Reason::Overloaded, Reason::Internal] {
+        let answer = unjudged(reason, &shadow);
+        assert!(answer.allowed);
+        assert_eq!(answer.judgement, Judgement::Unknown);
+        let [warning] = answer.warnings.try_into().unwrap();
+        assert!(warning.starts_with("would be denied: "), "{warning}");
+    }
+}
+
+#[test]
+fn what_holds_is_answered_alike_whether_denials_are_carried_out_or_not() {
+    let verdict = review(vec![image(vec![policy(
+        "release",
+        Mode::Enforce,
+        vec![satisfied("ci")],
+    )])]);
+    let shadow = Context {
+        enforcement: Enforcement::Shadow,
+        ..context()
+    };
+    let (mut shadowed, enforced) = (answer(&verdict, &shadow), answer(&verdict, &context()));
+    shadowed.audit_annotations.remove("enforcement");
+    assert_eq!(shadowed, enforced);
 }
 
 #[test]

@@ -117,6 +117,7 @@ pub(crate) fn policy(name: &str, mode: Mode, authorities: Vec<AuthorityVerdict>)
         cause,
         authorities,
         rego: None,
+        input: None,
     }
 }
 
@@ -135,6 +136,7 @@ pub(crate) fn policy_caused(name: &str, reason: Reason, cause: Cause) -> PolicyV
         cause: Some(cause),
         authorities: Vec::new(),
         rego: None,
+        input: None,
     }
 }
 

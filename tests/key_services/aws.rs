@@ -131,7 +131,7 @@ async fn credentials_that_are_missing_are_named() {
     for (environment, said) in [
         (
             vec![],
-            "neither AWS_ACCESS_KEY_ID nor AWS_WEB_IDENTITY_TOKEN_FILE with AWS_ROLE_ARN is set",
+            "none of AWS_ACCESS_KEY_ID, AWS_WEB_IDENTITY_TOKEN_FILE with AWS_ROLE_ARN, and AWS_CONTAINER_CREDENTIALS_FULL_URI is set",
         ),
         (
             vec![("AWS_ACCESS_KEY_ID", "a")],

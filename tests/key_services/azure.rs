@@ -24,7 +24,7 @@ async fn stand_in(
     environment: &[(&str, &str)],
 ) -> Result<String, String> {
     let mut settings = settings(environment);
-    settings.azure.authority = Some(azure.url.clone());
+    settings.azure.identity.authority = Some(azure.url.clone());
     settings.azure.stand_in = Some(azure.url.parse().unwrap());
     ask_with(reference, settings).await
 }

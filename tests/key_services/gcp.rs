@@ -185,8 +185,12 @@ async fn other_kinds_of_credentials_are_refused_by_name() {
     let path = file.to_str().unwrap();
     for (content, said) in [
         (
-            r#"{"type":"external_account"}"#,
-            "only the key of a service account can be used; leave the variable unset for workload identity",
+            r#"{"type":"authorized_user"}"#,
+            "only the key of a service account and a federation file (external_account) can be used; leave the variable unset for workload identity",
+        ),
+        (
+            r#"{"type":"external_account","token_url":"https://evil.example/token"}"#,
+            "its token_url is not https://sts.googleapis.com/v1/token",
         ),
         (
             r#"{"type":"service_account"}"#,

@@ -67,6 +67,14 @@ impl Credentials for Anonymous {
     ) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>> {
         async { Ok(Arc::new(Keychain::anonymous())) }.boxed()
     }
+
+    fn secrets<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a [String],
+    ) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>> {
+        async { Ok(Arc::new(Keychain::anonymous())) }.boxed()
+    }
 }
 
 /// Somebody whom the policies trust, as a new act of signing.

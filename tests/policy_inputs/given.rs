@@ -227,6 +227,32 @@ async fn a_place_that_cannot_be_read_matters_only_where_the_program_says_no() {
         .denied("registry-unreachable");
 }
 
+/// A program that holds when something is absent is told that not everything was read, and can refuse.
+#[tokio::test]
+async fn a_program_is_told_where_not_everything_could_be_read() {
+    let stage = Stage::new().await;
+    let image = stage.signed("t/app");
+    let careful = "count(input.authorityMatches.release.signatures) == 1; not input.incomplete";
+    let careful = webhook(&stage, careful, &json!({})).await;
+    careful.judge(&image.pinned()).await.admitted("satisfied");
+    let told = webhook(&stage, "input.incomplete == true", &json!({})).await;
+    let silent = told.judge(&image.pinned()).await;
+    silent.denied("policy-denied");
+
+    let down = Fault::Status(500, Vec::new(), "".into());
+    stage
+        .registry
+        .on(Match::referrers().method(Method::GET), down);
+    let fresh = "count(input.authorityMatches.release.signatures) == 1; not input.incomplete";
+    let fresh = webhook(&stage, fresh, &json!({})).await;
+    fresh
+        .judge(&image.pinned())
+        .await
+        .denied("registry-unreachable");
+    let told = webhook(&stage, "input.incomplete == true", &json!({})).await;
+    told.judge(&image.pinned()).await.admitted("satisfied");
+}
+
 /// All authorities are asked, those beside a satisfied one too.
 #[tokio::test]
 async fn a_program_sees_every_authority_that_is_satisfied() {

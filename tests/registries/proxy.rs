@@ -1,4 +1,4 @@
-//! A little HTTP proxy on loopback: it writes down what it is asked for, and leads every name to one registry.
+//! A little HTTP proxy on loopback: it writes down what it is asked for, and leads names to services of a test.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 /// The name that its certificate is for.
 pub(crate) const NAME: &str = "registry.test";
 
-/// The proxy. At the end of a tunnel it speaks TLS itself, as [`NAME`].
+/// The proxy. At the end of a tunnel it speaks TLS itself, as whoever was asked for.
 pub(crate) struct Proxy {
     port: u16,
     asked: Arc<Mutex<Vec<String>>>,
@@ -25,10 +25,15 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// One that leads to the registry at this `HOST:PORT`, which speaks plain HTTP.
+    /// One that leads every name to the registry at this `HOST:PORT`, which speaks plain HTTP.
     pub(crate) async fn start(registry: &str) -> Self {
-        let CertifiedKey { cert, signing_key } =
-            rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
+        Self::leading(&[(NAME, registry)]).await
+    }
+
+    /// One that leads each of these names to what is at its `HOST:PORT` and speaks plain HTTP, and every other name to the first.
+    pub(crate) async fn leading(routes: &[(&str, &str)]) -> Self {
+        let names: Vec<String> = routes.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
         let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
         let tls = ServerConfig::builder_with_provider(provider)
@@ -41,13 +46,18 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let (log, registry) = (Arc::clone(&asked), registry.parse().unwrap());
+        let routes: Vec<(String, SocketAddr)> = routes
+            .iter()
+            .map(|(name, address)| ((*name).to_owned(), address.parse().unwrap()))
+            .collect();
+        let (log, routes) = (Arc::clone(&asked), Arc::new(routes));
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (log, acceptor) = (Arc::clone(&log), acceptor.clone());
+                let routes = Arc::clone(&routes);
                 tokio::spawn(async move {
                     // Whoever goes away in the middle of it may.
-                    let _served = serve(client, registry, &acceptor, &log).await;
+                    let _served = serve(client, &routes, &acceptor, &log).await;
                 });
             }
         });
@@ -78,13 +88,18 @@ impl Drop for Proxy {
 
 async fn serve(
     mut client: TcpStream,
-    registry: SocketAddr,
+    routes: &[(String, SocketAddr)],
     acceptor: &TlsAcceptor,
     log: &Mutex<Vec<String>>,
 ) -> io::Result<()> {
     let head = head(&mut client).await?;
     let (line, rest) = head.split_once("\r\n").unwrap();
     log.lock().unwrap().push(line.to_owned());
+    let is_meant = |(name, _): &&(String, SocketAddr)| {
+        line.strip_prefix("CONNECT ")
+            .is_some_and(|target| target.starts_with(&format!("{name}:443 ")))
+    };
+    let (_, registry) = routes.iter().find(is_meant).unwrap_or(&routes[0]);
     let mut server = TcpStream::connect(registry).await?;
     if line.starts_with("CONNECT ") {
         client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;

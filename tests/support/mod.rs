@@ -16,6 +16,7 @@ pub mod command;
 pub mod policies;
 pub mod policy_text;
 pub mod registry;
+pub mod stand_in;
 pub mod tuf;
 pub(crate) mod vectors;
 pub mod webhook;

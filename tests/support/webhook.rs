@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use vouchsafe::app::webhook::{self, Certificate, Running, WebhookSettings};
 use vouchsafe::config::{JudgeArgs, NoMatch, Tags, TrustArgs};
+use vouchsafe::explain::Enforcement;
 use vouchsafe::limits::Limits;
 use vouchsafe::server::TlsVersion;
 
@@ -132,6 +133,18 @@ impl Webhook {
         self.caller.post(path, document).await
     }
 
+    /// The status with which a body is answered.
+    pub async fn status(&self, path: &str, body: &'static str) -> u16 {
+        self.caller.status(path, body).await
+    }
+
+    /// What it tells Prometheus.
+    pub async fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.running.admin_address);
+        let answer = self.caller.client.get(url).send().await;
+        answer.expect("it answers").text().await.expect("text")
+    }
+
     /// Where its health and metrics are told (`http://127.0.0.1:PORT`).
     pub fn admin(&self) -> String {
         format!("http://{}", self.running.admin_address)
@@ -177,6 +190,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             tags: Tags::default(),
             kinds: None,
             registries: None,
+            cloud_credentials: Vec::new(),
             trust: TrustArgs::default(),
         },
         cluster: None,
@@ -187,10 +201,12 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             authority_out: Some(authority.to_owned()),
         },
         oldest_tls: TlsVersion::Tls13,
+        client_ca: None,
         policies_interval: Duration::from_hours(1),
         max_stale: Duration::from_hours(24),
         stop_delay: Duration::ZERO,
         footer: None,
+        enforcement: Enforcement::Enforce,
         limits: Limits::default(),
     }
 }
@@ -222,6 +238,13 @@ impl Caller {
         let response = call.json(document).send().await.expect("it answers");
         assert_eq!(response.status(), 200);
         response.json().await.expect("JSON")
+    }
+
+    /// The status with which a body is answered.
+    pub async fn status(&self, path: &str, body: &'static str) -> u16 {
+        let call = self.client.post(format!("{}{path}", self.url));
+        let call = call.header("content-type", "application/json").body(body);
+        call.send().await.expect("it answers").status().as_u16()
     }
 
     /// Sends a review. Whatever is asked, the answer is an AdmissionReview with the uid of the question.

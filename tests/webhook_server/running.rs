@@ -52,6 +52,11 @@ impl Running {
         oldest: TlsVersion,
     ) -> Self {
         let tls = Tls::new(serving, oldest).unwrap();
+        Self::over(tls, authority, settings).await
+    }
+
+    /// With this TLS, whose certificate is of this authority.
+    pub(crate) async fn over(tls: Tls, authority: &str, settings: ServeSettings) -> Self {
         let bound = Bound::tls("127.0.0.1:0".parse().unwrap(), tls)
             .await
             .unwrap();

@@ -24,6 +24,12 @@
 {{- if .Values.webhooks.policies.enabled }}
 - --webhook-configuration={{ include "vouchsafe.fullname" . }}-policies
 {{- end }}
+{{- range $flag, $value := dict "lifetime" "lifetimeSeconds" "authority-lifetime" "authorityLifetimeSeconds" "grace" "graceSeconds" "overlap" "overlapSeconds" }}
+{{- $seconds := get $.Values.tls.managed $value }}
+{{- if not (has (kindOf $seconds) (list "invalid" "string")) }}
+- --tls-{{ $flag }}={{ $seconds | int64 }}
+{{- end }}
+{{- end }}
 {{- else }}
 - --tls-cert=/etc/vouchsafe/tls/tls.crt
 - --tls-key=/etc/vouchsafe/tls/tls.key
@@ -39,6 +45,9 @@
 - --log-format={{ .Values.log.format }}
 {{- with .Values.denialFooter }}
 - {{ printf "--denial-footer=%s" . | quote }}
+{{- end }}
+{{- if .Values.denialEvents }}
+- --denial-events
 {{- end }}
 {{- if .Values.kinds }}
 - --kinds=/etc/vouchsafe/config/kinds.yaml

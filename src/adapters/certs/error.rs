@@ -61,6 +61,24 @@ pub enum CertificateError {
         #[source]
         source: rustls::Error,
     },
+    /// A certificate can be no authority of clients.
+    #[error("a certificate in {path} cannot be an authority of clients")]
+    NotAnAuthority {
+        /// The file.
+        path: PathBuf,
+        /// What the library says.
+        #[source]
+        source: rustls::Error,
+    },
+    /// A file of authorities holds none.
+    #[error("{path} holds no authority of clients")]
+    NoAuthorities {
+        /// The file.
+        path: PathBuf,
+        /// What the library says.
+        #[source]
+        source: rustls::server::VerifierBuilderError,
+    },
     /// No certificate can be made for these names.
     #[error("cannot issue a certificate for {names:?}")]
     Issue {

@@ -156,7 +156,7 @@ impl Contents {
 }
 
 /// A whole file, within bounds.
-async fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
+pub(super) async fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
     let fail = |source| CertificateError::Read {
         path: path.to_owned(),
         source,

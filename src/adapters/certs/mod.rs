@@ -5,6 +5,7 @@
 //! half-written, does not belong together or has expired never replaces a pair that works.
 
 mod authority;
+mod clients;
 mod error;
 mod files;
 mod generated;
@@ -23,6 +24,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 pub use authority::{Anchor, Authority, Issued, Window, check_names, with_loopback};
+pub use clients::{ClientAuthorities, ClientWatch};
 pub use error::CertificateError;
 pub use files::{CertificateFiles, FileWatch};
 pub use generated::{Renewal, generate};

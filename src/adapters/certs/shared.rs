@@ -5,7 +5,7 @@
 //! look again. Nothing here reads or writes; `adapters::cluster::serving` does, on every replica alike: there is no leader, the Secret's
 //! version decides who was first.
 //!
-//! An authority is trusted before a certificate of it is shown, and for as long as one is:
+//! An authority is trusted before a certificate of it is shown, and for as long as one is (T-90):
 //!
 //! ```text
 //!   step       what the Secret holds        caBundle   shown

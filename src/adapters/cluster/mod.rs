@@ -3,9 +3,11 @@
 //! [`Cluster`] is a connection and the namespace we live in; each file beside this one is one thing that is done with it.
 
 pub mod events;
+mod installation;
 pub mod leader;
 mod objects;
 pub mod predecessor;
+mod pull_secrets;
 pub mod serving;
 pub mod status;
 mod store;
@@ -17,7 +19,9 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+pub use installation::{Installation, Unread};
 pub use objects::{ObjectWatch, watch_objects};
+pub use pull_secrets::ClusterCredentials;
 pub use watch::{Pace, WatchObserver, Watched};
 
 /// How long a connection may take to be made.

@@ -11,7 +11,8 @@
 //! 2. The Secret is written before the configurations, and only as it was read: of two replicas that take a step, one is refused.
 //! 3. A certificate is shown after its authority was seen in all configurations for the grace.
 //!
-//! Watches only say that it is time to look; a look every so often makes up for a watch that is silent.
+//! Watches only say that it is time to look, so that what somebody else changes is put back at once (T-91); a look every so often makes up
+//! for a watch that is silent.
 
 mod configurations;
 mod secret;
@@ -179,7 +180,7 @@ impl Keeper {
         let mut seen = self.configurations.read().await;
         self.sightings.record(&seen.sights(), Instant::now());
         let found = self.secret.read().await?;
-        let held = self.secret.contents(&found)?;
+        let held = self.secret.contents(found.as_ref())?;
         let step = self.view(held.as_ref()).step();
         let (held, stepped) = match (step, held) {
             (None, Some(held)) => (held, false),
@@ -189,7 +190,13 @@ impl Keeper {
                 if self.secret.write(found, &after).await? == Write::Refused {
                     return Ok(Next::Soon);
                 }
-                tracing::info!(step = step.as_str(), secret = self.settings.secret, contents = ?after, "the Secret of the serving certificate was changed");
+                tracing::info!(
+                    step = step.as_str(),
+                    secret = self.settings.secret,
+                    authority_not_after = %after.anchor().not_after(),
+                    trusted = after.trusted().len(),
+                    "the Secret of the serving certificate was changed"
+                );
                 self.metrics.certificate_step(step.as_str());
                 (after, true)
             }

@@ -5,8 +5,8 @@
 //! 3. A watch that ends in time, or breaks, is taken up where it was. One that is silent for too long counts as broken: the API server
 //!    sends bookmarks about once a minute. What cannot be taken up (`410 Gone`, or a few failures in a row) begins again with a list.
 //!
-//! Whatever goes wrong, what is known stays; only the API server's own word changes it. Between two attempts passes a time that doubles,
-//! with jitter, so that the replicas of a large installation do not come back all at once.
+//! Whatever goes wrong, what is known stays; only the API server's own word changes it (T-80). Between two attempts
+//! passes a time that doubles, with jitter, so that the replicas of a large installation do not come back all at once.
 
 use std::time::Duration;
 
@@ -24,9 +24,9 @@ use super::store::{Raw, Store};
 /// The resources that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Watched {
-    /// ClusterImagePolicies.
+    /// The `ClusterImagePolicy`s.
     Policies,
-    /// TrustRoots.
+    /// The `TrustRoot`s.
     TrustRoots,
     /// The ConfigMaps of our namespace.
     ConfigMaps,
@@ -86,8 +86,10 @@ const PAGES: usize = 1_000;
 /// Why a list or a watch failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error(transparent)]
-    Refused(#[from] kube::Error),
+    #[error("the API server refused it: {} ({})", .0.message, .0.code)]
+    Refused(Box<kube::core::Status>),
+    #[error("the API server could not be asked")]
+    Unreachable(#[source] kube::Error),
     #[error("the request cannot be written: {0}")]
     Request(#[from] kube::core::request::Error),
     #[error("no answer in {} s", .0.as_secs_f32())]
@@ -96,11 +98,11 @@ enum Failure {
     Silent(Duration),
     #[error("an answer that cannot be read: {0}")]
     Unreadable(serde_json::Error),
-    #[error("an object without a name or a version")]
+    #[error("an object without a name, or something without a version")]
     Nameless,
     #[error("the list has more than {PAGES} pages")]
     Endless,
-    #[error("{} ({})", .0.message, .0.code)]
+    #[error("the watch was ended: {} ({})", .0.message, .0.code)]
     Told(Box<kube::core::Status>),
 }
 
@@ -132,6 +134,8 @@ struct Attempts {
     builder: ExponentialBuilder,
     failures: usize,
     longest: Duration,
+    /// It was told that there is trouble.
+    trouble: bool,
 }
 
 // === impl Watched ===
@@ -197,9 +201,9 @@ impl<V: Clone> Watch<'_, V> {
         let mut resumptions = 0_usize;
         loop {
             let (began, since) = (version.clone(), Instant::now());
-            let ended = self.watch(&mut version).await;
+            let ended = self.watch(&mut version, attempts).await;
             if began != version {
-                self.recovered(attempts);
+                attempts.reset();
                 resumptions = 0;
             }
             match ended {
@@ -207,7 +211,7 @@ impl<V: Clone> Watch<'_, V> {
                 Ended::InTime if since.elapsed() < self.pace.retry => {
                     sleep(attempts.next()).await;
                 }
-                Ended::InTime => self.recovered(attempts),
+                Ended::InTime => attempts.reset(),
                 Ended::Failed(failure) => {
                     let is_lost = failure.is_lost();
                     self.failed("watch", &failure, attempts).await;
@@ -239,6 +243,7 @@ impl<V: Clone> Watch<'_, V> {
             }
             match page.metadata.mark.filter(|mark| !mark.is_empty()) {
                 Some(mark) => params.continue_token = Some(mark),
+                None if page.metadata.version.is_empty() => return Err(Failure::Nameless),
                 None => return Ok((page.metadata.version, objects)),
             }
         }
@@ -246,14 +251,14 @@ impl<V: Clone> Watch<'_, V> {
     }
 
     /// One watch. `version` moves with what is heard.
-    async fn watch(&self, version: &mut String) -> Ended {
-        match self.events(version).await {
+    async fn watch(&self, version: &mut String, attempts: &mut Attempts) -> Ended {
+        match self.events(version, attempts).await {
             Ok(()) => Ended::InTime,
             Err(failure) => Ended::Failed(failure),
         }
     }
 
-    async fn events(&self, version: &mut String) -> Result<(), Failure> {
+    async fn events(&self, version: &mut String, attempts: &mut Attempts) -> Result<(), Failure> {
         let params = WatchParams {
             field_selector: self.fields.clone(),
             timeout: u32::try_from(self.pace.watch.as_secs()).ok(),
@@ -264,6 +269,10 @@ impl<V: Clone> Watch<'_, V> {
         let events = self.in_time(self.client.request_events::<Value>(request));
         let mut events = events.await?.boxed();
         self.observer.heard(self.resource);
+        if std::mem::take(&mut attempts.trouble) {
+            let resource = self.resource.as_str();
+            tracing::info!(resource, "the API server is followed again");
+        }
         loop {
             let silence = self.pace.silence;
             let event = timeout(silence, events.next())
@@ -284,7 +293,12 @@ impl<V: Clone> Watch<'_, V> {
                     self.store.remove(&raw);
                 }
                 WatchEvent::Bookmark(bookmark) => {
-                    version.clone_from(&bookmark.metadata.resource_version);
+                    let moved = bookmark.metadata.resource_version;
+                    // From no version a watch would begin anew, and tell nothing of what is gone.
+                    if moved.is_empty() {
+                        return Err(Failure::Nameless);
+                    }
+                    *version = moved;
                 }
                 WatchEvent::Error(status) => return Err(Failure::Told(status)),
             }
@@ -301,33 +315,20 @@ impl<V: Clone> Watch<'_, V> {
         Ok(answer.map_err(|_| Failure::Slow(time))??)
     }
 
-    fn recovered(&self, attempts: &mut Attempts) {
-        if attempts.failures > 0 {
-            let resource = self.resource.as_str();
-            tracing::info!(resource, "the API server is followed again");
-        }
-        attempts.reset();
-    }
-
     /// Tells a failure, and waits.
     async fn failed(&self, what: &str, failure: &Failure, attempts: &mut Attempts) {
         self.observer.failed(self.resource);
         let wait = attempts.next();
         let (resource, error) = (self.resource.as_str(), failure.in_words());
-        if attempts.failures == 1 {
+        if std::mem::replace(&mut attempts.trouble, true) {
+            let failures = attempts.failures;
+            tracing::debug!(resource, what, error, failures, "still not");
+        } else {
             tracing::warn!(
                 resource,
                 what,
                 error,
                 "the API server could not be followed; what is known stays in force"
-            );
-        } else {
-            tracing::debug!(
-                resource,
-                what,
-                error,
-                failures = attempts.failures,
-                "still not"
             );
         }
         sleep(wait).await;
@@ -336,12 +337,22 @@ impl<V: Clone> Watch<'_, V> {
 
 // === impl Failure ===
 
+impl From<kube::Error> for Failure {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::Refused(status),
+            error => Self::Unreachable(error),
+        }
+    }
+}
+
 impl Failure {
     /// Whether what happened since can no longer be told.
     fn is_lost(&self) -> bool {
         match self {
-            Self::Told(status) => status.code == 410 || status.reason == "Expired",
-            Self::Refused(kube::Error::Api(status)) => status.code == 410,
+            Self::Told(status) | Self::Refused(status) => {
+                status.code == 410 || status.reason == "Expired"
+            }
             _ => false,
         }
     }
@@ -376,6 +387,7 @@ impl Attempts {
             builder,
             failures: 0,
             longest: pace.longest_retry,
+            trouble: false,
         }
     }
 

@@ -13,6 +13,7 @@ mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod objects;
 mod snapshot;
 mod sort;
 mod tree;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 
 pub use error::{Cause, LoadError, Problem};
+pub use objects::{objects_of, read_objects};
 pub use snapshot::{
     CASES_FILE, EVIDENCE_FOLDER, Fingerprint, MAX_DEPTH, MAX_ENTRIES, MAX_FILE_BYTES, MAX_FILES,
     MAX_TOTAL_BYTES,

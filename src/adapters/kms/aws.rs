@@ -1,9 +1,7 @@
 //! `awskms://[ENDPOINT]/ARN`: AWS KMS, in the region that the ARN names.
 //!
-//! Credentials: the keys in the environment, else the web identity of a service account (IRSA), which the security token service
-//! turns into keys. The metadata service of the machine is not asked: Pods should not have what their node may do.
-
-mod sigv4;
+//! Credentials: the keys in the environment, else those of the Pod's role (IRSA, EKS Pod Identity). The metadata service of the machine
+//! is not asked: Pods should not have what their node may do.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,32 +13,21 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{ANSWER, KmsError, Secret, endpoint, post_form, read_credential, spki_pem};
-use crate::adapters::outbound::{Ask, Outbound, Reach, printable};
-use sigv4::Keys;
+use super::{KmsError, spki_pem};
+use crate::adapters::identity::aws::{AwsIdentity, is_region};
+use crate::adapters::identity::exchange::{self, endpoint};
+use crate::adapters::identity::sigv4;
+use crate::adapters::outbound::{Outbound, printable};
 
 const SERVICE: &str = "aws kms";
-const TOKENS: &str = "aws' security token service";
 
 /// What the environment says about AWS.
 #[derive(Clone, Debug, Default)]
 pub struct AwsSettings {
-    /// `AWS_ACCESS_KEY_ID`.
-    pub access_key: Option<String>,
-    /// `AWS_SECRET_ACCESS_KEY`.
-    pub secret_key: Option<Secret>,
-    /// `AWS_SESSION_TOKEN`.
-    pub session_token: Option<Secret>,
-    /// `AWS_WEB_IDENTITY_TOKEN_FILE`, read each time.
-    pub web_identity_file: Option<String>,
-    /// `AWS_ROLE_ARN`.
-    pub role: Option<String>,
-    /// `AWS_REGION` or `AWS_DEFAULT_REGION`: that of the security token service. A key names its own.
-    pub region: Option<String>,
+    /// Who we are.
+    pub identity: AwsIdentity,
     /// `AWS_ENDPOINT_URL_KMS` or `AWS_ENDPOINT_URL`.
     pub kms_endpoint: Option<String>,
-    /// `AWS_ENDPOINT_URL_STS` or `AWS_ENDPOINT_URL`.
-    pub sts_endpoint: Option<String>,
 }
 
 /// A key by its ARN.
@@ -60,98 +47,21 @@ struct Found {
 
 impl AwsSettings {
     pub(super) fn from_environment(given: impl Fn(&str) -> Option<String>) -> Self {
-        let either = |first: &str, second: &str| given(first).or_else(|| given(second));
+        let kms_endpoint = given("AWS_ENDPOINT_URL_KMS").or_else(|| given("AWS_ENDPOINT_URL"));
         Self {
-            access_key: given("AWS_ACCESS_KEY_ID"),
-            secret_key: given("AWS_SECRET_ACCESS_KEY").map(Secret::new),
-            session_token: given("AWS_SESSION_TOKEN").map(Secret::new),
-            web_identity_file: given("AWS_WEB_IDENTITY_TOKEN_FILE"),
-            role: given("AWS_ROLE_ARN"),
-            region: either("AWS_REGION", "AWS_DEFAULT_REGION"),
-            kms_endpoint: either("AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL"),
-            sts_endpoint: either("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"),
+            identity: AwsIdentity::from_environment(given),
+            kms_endpoint,
         }
-    }
-
-    async fn keys(&self, outbound: &Outbound, arn: &Arn<'_>) -> Result<Keys, KmsError> {
-        match (&self.access_key, &self.secret_key) {
-            (Some(id), Some(secret)) => Ok(Keys {
-                id: id.clone(),
-                secret: secret.clone(),
-                token: self.session_token.clone(),
-            }),
-            (Some(_), None) | (None, Some(_)) => Err(KmsError::credentials(
-                "one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is not set",
-            )),
-            (None, None) => self.keys_of_role(outbound, arn).await,
-        }
-    }
-
-    /// `AssumeRoleWithWebIdentity`: unsigned, since the token in it is the proof.
-    async fn keys_of_role(&self, outbound: &Outbound, arn: &Arn<'_>) -> Result<Keys, KmsError> {
-        let (Some(file), Some(role)) = (&self.web_identity_file, &self.role) else {
-            return Err(KmsError::credentials(
-                "neither AWS_ACCESS_KEY_ID nor AWS_WEB_IDENTITY_TOKEN_FILE with AWS_ROLE_ARN is set",
-            ));
-        };
-        let region = self.region.as_deref().unwrap_or(arn.region);
-        let url = match &self.sts_endpoint {
-            Some(given) => endpoint("AWS_ENDPOINT_URL_STS", given)?,
-            None => endpoint(
-                "AWS_REGION",
-                &format!("https://sts.{region}.{}/", arn.suffix),
-            )?,
-        };
-        let token = read_credential("AWS_WEB_IDENTITY_TOKEN_FILE", file).await?;
-        let fields = [
-            ("Action", "AssumeRoleWithWebIdentity"),
-            ("Version", "2011-06-15"),
-            ("RoleArn", role),
-            ("RoleSessionName", "vouchsafe"),
-            ("WebIdentityToken", token.expose()),
-        ];
-        let answer = post_form(outbound, url, &fields).await?;
-        if !answer.status.is_success() {
-            return Err(KmsError::Status {
-                service: TOKENS,
-                status: answer.status,
-                code: String::new(),
-            });
-        }
-        let text = String::from_utf8_lossy(&answer.body);
-        let element = |name: &str| {
-            let inside = text.split_once(&format!("<{name}>"))?.1;
-            Some(
-                inside
-                    .split_once(&format!("</{name}>"))?
-                    .0
-                    .trim()
-                    .to_owned(),
-            )
-        };
-        let found = (
-            element("AccessKeyId"),
-            element("SecretAccessKey"),
-            element("SessionToken"),
-        );
-        let (Some(id), Some(secret), Some(token)) = found else {
-            return Err(KmsError::answer(TOKENS, "there are no keys in it"));
-        };
-        Ok(Keys {
-            id,
-            secret: Secret::new(secret),
-            token: Some(Secret::new(token)),
-        })
     }
 
     /// Where to ask for a key: where the environment says; else at the endpoint in the reference, if that is KMS; else at the region's.
     fn kms(&self, written: &str, arn: &Arn<'_>) -> Result<Url, KmsError> {
         if let Some(given) = &self.kms_endpoint {
-            return endpoint("AWS_ENDPOINT_URL_KMS", given);
+            return Ok(endpoint("AWS_ENDPOINT_URL_KMS", given)?);
         }
         if written.is_empty() {
             let url = format!("https://kms.{}.{}/", arn.region, arn.suffix);
-            return endpoint("the region of the key", &url);
+            return Ok(endpoint("the region of the key", &url)?);
         }
         // Of the address that is asked, not of the text: `kms.REGION.amazonaws.com:x@elsewhere.example` is another host.
         let url = Url::parse(&format!("https://{written}/")).ok();
@@ -165,10 +75,8 @@ impl AwsSettings {
                 rule: "it is no endpoint of KMS in the key's region; if it is meant, set AWS_ENDPOINT_URL_KMS to it",
             });
         }
-        endpoint(
-            "the endpoint in the reference",
-            &format!("https://{written}/"),
-        )
+        let url = format!("https://{written}/");
+        Ok(endpoint("the endpoint in the reference", &url)?)
     }
 }
 
@@ -185,7 +93,7 @@ pub(super) async fn public_key(
     let (written, key) = reference.split_once('/').ok_or_else(malformed)?;
     let arn = Arn::parse(key).ok_or_else(malformed)?;
     let url = settings.kms(written, &arn)?;
-    let keys = settings.keys(outbound, &arn).await?;
+    let keys = settings.identity.keys(outbound, arn.region).await?;
     let body = json!({"KeyId": arn.text}).to_string();
     let mut headers = HeaderMap::from_iter([
         (
@@ -210,16 +118,8 @@ pub(super) async fn public_key(
         &keys,
         &scope,
     )?;
-    let ask = Ask {
-        method: Method::POST,
-        url,
-        headers,
-        body: Bytes::from(body),
-        reach: Reach::Private,
-        limit: ANSWER,
-    };
-    let answer = outbound.send(ask).await?;
-    let found: Found = super::json(SERVICE, &answer)?;
+    let answer = exchange::post(outbound, url, headers, Bytes::from(body)).await?;
+    let found: Found = exchange::json(SERVICE, &answer)?;
     if found.key_usage.is_some_and(|usage| usage != "SIGN_VERIFY") {
         return Err(KmsError::answer(SERVICE, "it is no signing key"));
     }
@@ -270,23 +170,6 @@ impl<'a> Arn<'a> {
         host == format!("kms.{region}.{suffix}")
             || host == format!("kms-fips.{region}.{suffix}")
             || host.strip_suffix(&private).is_some_and(is_label)
-    }
-}
-
-/// Whether it is a region such as `eu-central-1`, and not the name of another service below the domain of AWS.
-fn is_region(name: &str) -> bool {
-    let labels: Vec<&str> = name.split('-').collect();
-    let letters = |label: &&str| !label.is_empty() && label.chars().all(|c| c.is_ascii_lowercase());
-    match labels.as_slice() {
-        [continent, middle @ .., number] => {
-            continent.len() == 2
-                && letters(continent)
-                && !middle.is_empty()
-                && middle.iter().all(letters)
-                && !number.is_empty()
-                && number.chars().all(|c| c.is_ascii_digit())
-        }
-        _ => false,
     }
 }
 

@@ -7,14 +7,13 @@ use http::header::AUTHORIZATION;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::{
-    KmsError, Secret, below, credential, endpoint, get, json, post_form, read_credential, spki_pem,
-};
+use super::{KmsError, below, spki_pem};
+use crate::adapters::identity::azure::{AUTHORITY, AzureIdentity};
+use crate::adapters::identity::exchange::{credential, endpoint, get, json};
 use crate::adapters::outbound::{Outbound, Reach};
 
 const SERVICE: &str = "azure key vault";
 const API_VERSION: &str = "7.4";
-const AUTHORITY: &str = "https://login.microsoftonline.com/";
 
 /// The domains of vaults, each one label above the name of a vault, in every cloud. A token for one of them goes nowhere else (T-16).
 const DOMAINS: [&str; 8] = [
@@ -31,23 +30,10 @@ const DOMAINS: [&str; 8] = [
 /// What the environment says about Azure.
 #[derive(Clone, Debug, Default)]
 pub struct AzureSettings {
-    /// `AZURE_TENANT_ID`.
-    pub tenant: Option<String>,
-    /// `AZURE_CLIENT_ID`.
-    pub client: Option<String>,
-    /// `AZURE_CLIENT_SECRET`.
-    pub secret: Option<Secret>,
-    /// `AZURE_FEDERATED_TOKEN_FILE`: the token of workload identity, read each time.
-    pub federated_token_file: Option<String>,
-    /// `AZURE_AUTHORITY_HOST`.
-    pub authority: Option<String>,
+    /// Who we are.
+    pub identity: AzureIdentity,
     /// A stand-in for every vault: requests go there instead. No variable sets it.
     pub stand_in: Option<Url>,
-}
-
-#[derive(Deserialize)]
-struct Token {
-    access_token: String,
 }
 
 #[derive(Deserialize)]
@@ -69,55 +55,9 @@ struct JsonWebKey {
 impl AzureSettings {
     pub(super) fn from_environment(given: impl Fn(&str) -> Option<String>) -> Self {
         Self {
-            tenant: given("AZURE_TENANT_ID"),
-            client: given("AZURE_CLIENT_ID"),
-            secret: given("AZURE_CLIENT_SECRET").map(Secret::new),
-            federated_token_file: given("AZURE_FEDERATED_TOKEN_FILE"),
-            authority: given("AZURE_AUTHORITY_HOST"),
+            identity: AzureIdentity::from_environment(given),
             stand_in: None,
         }
-    }
-
-    /// A token for vaults of this domain.
-    async fn token(&self, outbound: &Outbound, domain: &str) -> Result<Secret, KmsError> {
-        let missing = |name: &str| KmsError::credentials(format!("{name} is not set"));
-        let tenant = self
-            .tenant
-            .as_deref()
-            .ok_or_else(|| missing("AZURE_TENANT_ID"))?;
-        let client = self
-            .client
-            .as_deref()
-            .ok_or_else(|| missing("AZURE_CLIENT_ID"))?;
-        let authority = self.authority.as_deref().unwrap_or(AUTHORITY);
-        let authority = endpoint("AZURE_AUTHORITY_HOST", authority)?;
-        let url = below(&authority, &[tenant, "oauth2", "v2.0", "token"])?;
-        let scope = format!("https://{domain}/.default");
-        let mut fields = vec![
-            ("grant_type", "client_credentials"),
-            ("client_id", client),
-            ("scope", &scope),
-        ];
-        let assertion;
-        match (&self.secret, &self.federated_token_file) {
-            (Some(secret), _) => fields.push(("client_secret", secret.expose())),
-            (None, Some(file)) => {
-                assertion = read_credential("AZURE_FEDERATED_TOKEN_FILE", file).await?;
-                fields.push((
-                    "client_assertion_type",
-                    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-                ));
-                fields.push(("client_assertion", assertion.expose()));
-            }
-            (None, None) => {
-                return Err(KmsError::credentials(
-                    "neither AZURE_CLIENT_SECRET nor AZURE_FEDERATED_TOKEN_FILE is set",
-                ));
-            }
-        }
-        let answer = post_form(outbound, url, &fields).await?;
-        let token: Token = json("azure's token service", &answer)?;
-        Ok(Secret::new(token.access_token))
     }
 }
 
@@ -142,7 +82,9 @@ pub(super) async fn public_key(
     let segments: Vec<&str> = ["keys", key].into_iter().chain(version).collect();
     let mut url = below(&base, &segments)?;
     url.set_query(Some(&format!("api-version={API_VERSION}")));
-    let token = settings.token(outbound, domain).await?;
+    let resource = format!("https://{domain}");
+    let identity = &settings.identity;
+    let token = identity.token(outbound, AUTHORITY, &resource).await?.value;
     let mut headers = HeaderMap::new();
     let bearer = format!("Bearer {}", token.expose());
     credential(&mut headers, AUTHORIZATION, &bearer)?;

@@ -1,9 +1,6 @@
 //! Why a service gives no key, in words for whoever wrote the policy or runs the webhook.
 
-use http::StatusCode;
-use serde::Deserialize;
-
-use crate::adapters::outbound::OutboundError;
+use crate::adapters::identity::ServiceError;
 
 /// Why a service gives no key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,12 +11,6 @@ pub enum KmsError {
         /// What is wrong with it.
         detail: String,
     },
-    /// Credentials are missing or cannot be used.
-    #[error("credentials: {detail}")]
-    Credentials {
-        /// What is missing.
-        detail: String,
-    },
     /// A host that credentials are not sent to.
     #[error("credentials are not sent to {host}: {rule}")]
     ForeignHost {
@@ -28,27 +19,9 @@ pub enum KmsError {
         /// Which hosts may have them, or what names another.
         rule: &'static str,
     },
-    /// No answer.
+    /// No credentials, no answer, or one that is no key.
     #[error(transparent)]
-    Outbound(#[from] OutboundError),
-    /// An answer that is no key.
-    #[error("{service} answered {status}{code}")]
-    Status {
-        /// The service.
-        service: &'static str,
-        /// Its status.
-        status: StatusCode,
-        /// Its error code in parentheses, if it gave one.
-        code: String,
-    },
-    /// An answer that cannot be used.
-    #[error("{service} gave an answer that cannot be used: {detail}")]
-    Answer {
-        /// The service.
-        service: &'static str,
-        /// What is wrong with it.
-        detail: String,
-    },
+    Service(#[from] ServiceError),
 }
 
 impl KmsError {
@@ -59,44 +32,10 @@ impl KmsError {
     }
 
     pub(super) fn credentials(detail: impl Into<String>) -> Self {
-        Self::Credentials {
-            detail: detail.into(),
-        }
+        ServiceError::credentials(detail).into()
     }
 
     pub(super) fn answer(service: &'static str, detail: impl Into<String>) -> Self {
-        Self::Answer {
-            service,
-            detail: detail.into(),
-        }
+        ServiceError::answer(service, detail).into()
     }
-}
-
-/// The code of an error as ` (NotFoundException)`: the only part of an error's body that is repeated, and only if it is a word.
-pub(super) fn code(body: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Body {
-        #[serde(rename = "__type")]
-        aws: Option<String>,
-        error: Option<serde_json::Value>,
-    }
-    let Ok(body) = serde_json::from_slice::<Body>(body) else {
-        return String::new();
-    };
-    let nested = |error: &serde_json::Value| {
-        let code = error.get("status").or_else(|| error.get("code"));
-        code.unwrap_or(error).as_str().map(str::to_owned)
-    };
-    let written = body.aws.or_else(|| body.error.as_ref().and_then(nested));
-    let is_word = |code: &String| {
-        !code.is_empty()
-            && code.len() <= 64
-            && code
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "._#".contains(c))
-    };
-    written
-        .filter(is_word)
-        .map(|code| format!(" ({code})"))
-        .unwrap_or_default()
 }

@@ -7,7 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use super::{KmsError, Secret, below, credential, endpoint, get, json, read_credential, spki_pem};
+use super::{KmsError, Secret, below, spki_pem};
+use crate::adapters::identity::ServiceError;
+use crate::adapters::identity::exchange::{credential, endpoint, get, json, read_credential};
 use crate::adapters::outbound::{Outbound, Reach};
 
 const SERVICE: &str = "vault";
@@ -56,11 +58,11 @@ impl VaultSettings {
         }
     }
 
-    async fn token(&self) -> Result<Secret, KmsError> {
+    async fn token(&self) -> Result<Secret, ServiceError> {
         match (&self.token, &self.token_file) {
             (Some(token), _) => Ok(token.clone()),
             (None, Some(file)) => read_credential("without VAULT_TOKEN, HOME", file).await,
-            (None, None) => Err(KmsError::credentials("VAULT_TOKEN is not set")),
+            (None, None) => Err(ServiceError::credentials("VAULT_TOKEN is not set")),
         }
     }
 }

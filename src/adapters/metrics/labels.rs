@@ -74,6 +74,12 @@ pub(super) struct LoadLabels {
     pub(super) outcome: Word,
 }
 
+/// What is read again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ReloadLabels {
+    pub(super) of: Word,
+}
+
 /// A step on the Secret of the serving certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct StepLabels {

@@ -3,6 +3,7 @@
 //! Every label is a word of a closed set of ours. Names of images, policies and namespaces, messages and paths are chosen by
 //! others, and each new one would be a new series for ever (T-42, CVE-2026-49835).
 
+mod certificates;
 mod labels;
 mod watches;
 mod writes;
@@ -23,9 +24,10 @@ use crate::adapters::remote_policies::RemoteCounts;
 use crate::verdict::{Judgement, Reason};
 use crate::workload::Operation;
 
+use certificates::Certificates;
 use labels::{
     AdmissionLabels, CallLabels, ImageLabels, LoadLabels, MutationLabels, PinLabels, PolicyLabels,
-    ReferenceLabels, RegistryLabels, StepLabels, Word,
+    ReferenceLabels, RegistryLabels, ReloadLabels, Word,
 };
 use watches::Watches;
 use writes::Writes;
@@ -54,12 +56,25 @@ pub struct Metrics {
     policy_reviews: Family<LoadLabels, Counter>,
     references: Family<ReferenceLabels, Gauge>,
     trust_not_after: Gauge,
-    certificate_not_after: Gauge,
-    certificate_loads: Family<LoadLabels, Counter>,
+    certificates: Certificates,
     watches: Watches,
     writes: Writes,
-    certificate_steps: Family<StepLabels, Counter>,
-    authority_publications: Family<LoadLabels, Counter>,
+    enforcing: Gauge,
+    would_deny: Family<ImageLabels, Counter>,
+    reload_failing: Family<ReloadLabels, Gauge>,
+}
+
+/// What is read again when its files change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reloaded {
+    /// Policies, and what lies beside them.
+    Policies,
+    /// The settings of registries.
+    Registries,
+    /// The file of what is trusted by default.
+    TrustedRoot,
+    /// The authorities of clients.
+    ClientAuthorities,
 }
 
 // === impl Metrics ===
@@ -84,12 +99,12 @@ impl Metrics {
             policy_reviews: Family::default(),
             references: Family::default(),
             trust_not_after: Gauge::default(),
-            certificate_not_after: Gauge::default(),
-            certificate_loads: Family::default(),
+            certificates: Certificates::default(),
             watches: Watches::default(),
             writes: Writes::default(),
-            certificate_steps: Family::default(),
-            authority_publications: Family::default(),
+            enforcing: Gauge::default(),
+            would_deny: Family::default(),
+            reload_failing: Family::default(),
         };
         metrics.register();
         metrics
@@ -163,7 +178,7 @@ impl Metrics {
         );
         registry.register(
             "references",
-            "Keys and trust roots that are fetched for policies, by how the last fetch went",
+            "Keys and trust roots that are fetched for policies, and tokens for registries of clouds, by how the last fetch went",
             self.references.clone(),
         );
         registry.register_with_unit(
@@ -172,28 +187,29 @@ impl Metrics {
             Unit::Seconds,
             self.trust_not_after.clone(),
         );
-        registry.register_with_unit(
-            "cert_not_after",
-            "When the serving certificate expires, since 1970",
-            Unit::Seconds,
-            self.certificate_not_after.clone(),
-        );
-        registry.register(
-            "cert_loads",
-            "Serving certificates that were renewed or refused",
-            self.certificate_loads.clone(),
-        );
+        self.certificates.register(registry);
         self.watches.register(registry);
         self.writes.register(registry);
+        self.register_state();
+    }
+
+    /// What is not about single calls.
+    fn register_state(&mut self) {
+        let registry = &mut self.registry;
         registry.register(
-            "cert_steps",
-            "Steps of this replica on the Secret that holds the serving certificate",
-            self.certificate_steps.clone(),
+            "enforcing",
+            "1 where denials are carried out, 0 in shadow",
+            self.enforcing.clone(),
         );
         registry.register(
-            "ca_publications",
-            "Webhook configurations whose caBundle was written, or could not be",
-            self.authority_publications.clone(),
+            "would_deny",
+            "Reviews that were admitted in shadow and would have been denied, by reason",
+            self.would_deny.clone(),
+        );
+        registry.register(
+            "reload_failing",
+            "1 while files that changed cannot be used and what was read before stays in force",
+            self.reload_failing.clone(),
         );
     }
 
@@ -319,7 +335,7 @@ impl Metrics {
             .inc();
     }
 
-    /// How many values of this kind are fetched for policies, and how that goes. `kind` is a word of ours.
+    /// How many values of this kind are fetched, and how that goes. `kind` is a word of ours.
     pub fn references(&self, kind: &'static str, count: Count) {
         let set = |state, count: usize| {
             let labels = ReferenceLabels {
@@ -340,33 +356,31 @@ impl Metrics {
             .set(expires.map_or(0, Timestamp::as_second));
     }
 
-    /// When the certificate that is served expires.
-    pub fn certificate_not_after(&self, not_after: Timestamp) {
-        self.certificate_not_after.set(not_after.as_second());
+    /// Whether denials are carried out.
+    pub fn enforcing(&self, enforced: bool) {
+        self.enforcing.set(i64::from(enforced));
     }
 
-    /// A new certificate is served, or was refused and the old one is kept.
-    pub fn certificate_loaded(&self, served: bool) {
-        let outcome = Word(if served { "served" } else { "refused" });
-        self.certificate_loads
-            .get_or_create(&LoadLabels { outcome })
+    /// A review was admitted because denials are not carried out.
+    pub fn would_deny(&self, reason: Reason) {
+        self.would_deny
+            .get_or_create(&ImageLabels {
+                reason: Word(reason.as_str()),
+            })
             .inc();
     }
 
-    /// The Secret that holds the serving certificate was changed. `step` is a word of ours.
-    pub fn certificate_step(&self, step: &'static str) {
-        let step = Word(step);
-        self.certificate_steps
-            .get_or_create(&StepLabels { step })
-            .inc();
-    }
-
-    /// The authority of the serving certificate was written into a webhook configuration, or that failed.
-    pub fn authority_published(&self, written: bool) {
-        let outcome = Word(if written { "written" } else { "failed" });
-        self.authority_publications
-            .get_or_create(&LoadLabels { outcome })
-            .inc();
+    /// Files that changed were read again, or cannot be.
+    pub fn reload_failing(&self, of: Reloaded, failing: bool) {
+        let of = Word(match of {
+            Reloaded::Policies => "policies",
+            Reloaded::Registries => "registries",
+            Reloaded::TrustedRoot => "trusted-root",
+            Reloaded::ClientAuthorities => "client-ca",
+        });
+        self.reload_failing
+            .get_or_create(&ReloadLabels { of })
+            .set(i64::from(failing));
     }
 
     /// All metrics as `OpenMetrics` text.
@@ -432,14 +446,18 @@ mod tests {
         metrics.trust_expires(Some(Timestamp::from_second(3_000_000_000).unwrap()));
         metrics.certificate_not_after(Timestamp::from_second(4_000_000_000).unwrap());
         metrics.certificate_loaded(false);
+        metrics.enforcing(true);
+        metrics.would_deny(Reason::Unsigned);
+        metrics.reload_failing(Reloaded::Policies, true);
+        metrics.reload_failing(Reloaded::Registries, false);
+        metrics.certificate_step("switched");
+        metrics.authority_published(true);
         metrics.watch_failed(Watched::Secrets);
         metrics.watch_heard(
             Watched::TrustRoots,
             Timestamp::from_second(5_000_000_000).unwrap(),
         );
         metrics.controls("invalid");
-        metrics.certificate_step("switched");
-        metrics.authority_published(true);
         let text = metrics.encode();
         for line in [
             r#"vouchsafe_admission_requests_total{operation="create",verdict="deny",reason="unsigned"} 1"#,
@@ -462,6 +480,10 @@ mod tests {
             r#"vouchsafe_references{kind="key",state="fresh"} 2"#,
             r#"vouchsafe_references{kind="key",state="stale"} 1"#,
             "vouchsafe_trust_not_after_seconds 3000000000",
+            "vouchsafe_enforcing 1",
+            r#"vouchsafe_would_deny_total{reason="unsigned"} 1"#,
+            r#"vouchsafe_reload_failing{of="policies"} 1"#,
+            r#"vouchsafe_reload_failing{of="registries"} 0"#,
             "vouchsafe_cert_not_after_seconds 4000000000",
             r#"vouchsafe_cert_loads_total{outcome="refused"} 1"#,
             r#"vouchsafe_watch_failures_total{resource="secrets"} 1"#,

@@ -29,7 +29,7 @@ use super::hosts::RegistryHosts;
 use super::insecure::PlainHttp;
 use super::observe::RequestClass;
 use super::retry::{Retries, retry_after};
-use super::transport::{Request, Transport};
+use super::transport::{Request, Transport, proxy_hosts};
 use super::{OciSettings, OciSettingsError};
 use crate::gather::registry::{Access, FetchError};
 use crate::image::Repository;
@@ -103,7 +103,9 @@ impl Asking {
         hosts: RegistryHosts,
     ) -> Result<Self, OciSettingsError> {
         let plain = PlainHttp::new(settings.insecure.clone(), hosts.clone());
-        let fence = Arc::new(Fence::new(plain, settings.token_realms.clone()));
+        let proxies = proxy_hosts().into_iter().chain(hosts.proxies());
+        let fence = Fence::new(plain, settings.token_realms.clone()).beside_proxies(proxies);
+        let fence = Arc::new(fence);
         Ok(Self {
             transport: Transport::new(settings, &hosts, Arc::clone(&fence))?,
             authorizer: Authorizer::new(Arc::clone(&fence), settings.limits.token_bytes),
@@ -189,7 +191,9 @@ impl Asking {
                 Outcome::Absent { .. } if candidate.is_good() => return Ok(None),
                 Outcome::Absent { known: true } => absent = true,
                 Outcome::Absent { known: false } if !is_anonymous => {}
-                Outcome::Absent { known: false } if denials.is_empty() => return Ok(None),
+                Outcome::Absent { known: false } if denials.is_empty() => {
+                    return unseen(ask).map_or(Ok(None), Err);
+                }
                 Outcome::Absent { known: false } => {
                     denials.push(format!("{}: status 404", candidate.source()));
                 }
@@ -199,10 +203,10 @@ impl Asking {
             }
         }
         if absent {
-            return Ok(None);
+            return unseen(ask).map_or(Ok(None), Err);
         }
         self.authorizer.unlearn(repository).await;
-        Err(auth(ask, denials.join("; ")))
+        Err(unseen(ask).unwrap_or_else(|| auth(ask, denials.join("; "))))
     }
 
     /// One candidate's turn, in a place of its own.
@@ -442,6 +446,15 @@ fn with_code(status: u16, code: Option<&'static str>) -> String {
         || format!("status {status}"),
         |code| format!("status {status} {code}"),
     )
+}
+
+/// Why an absence is not believed: credentials are missing with which there could be something.
+fn unseen(ask: &Ask<'_>) -> Option<FetchError> {
+    let unread = ask.access.keychain.unread()?;
+    Some(FetchError::Credentials {
+        registry: ask.repository.registry().to_owned(),
+        detail: unread.to_owned(),
+    })
 }
 
 fn auth(ask: &Ask<'_>, detail: String) -> FetchError {

@@ -18,6 +18,9 @@ pub(super) struct Fence {
     insecure: PlainHttp,
     /// Pairs of registry host and realm host that an operator vouches for.
     token_realms: Vec<(String, String)>,
+    /// Hosts of the proxies that are used. Their names are resolved to any address, since an operator named them; so nobody else may
+    /// lead there.
+    proxies: Vec<String>,
 }
 
 /// A place that we do not go to.
@@ -49,7 +52,14 @@ impl Fence {
         Self {
             insecure: insecure.into(),
             token_realms,
+            proxies: Vec::new(),
         }
+    }
+
+    /// With these hosts of proxies, in lower case.
+    pub(super) fn beside_proxies(mut self, proxies: impl IntoIterator<Item = String>) -> Self {
+        self.proxies.extend(proxies);
+        self
     }
 
     /// The address of a registry's API. Docker Hub is known under another name than it answers to.
@@ -96,7 +106,17 @@ impl Fence {
                 is_trusted: true,
             });
         }
-        if self.is_allowed_pair(base, &url) || is_same_registrable_domain(base, &url) {
+        if self.is_allowed_pair(base, &url) {
+            return Ok(Realm {
+                url,
+                scope: Scope::of_hop_from(origin),
+                is_trusted: true,
+            });
+        }
+        if self.is_proxy(&url) {
+            return refuse(PROXY_RULE);
+        }
+        if is_same_registrable_domain(base, &url) {
             return Ok(Realm {
                 url,
                 scope: Scope::of_hop_from(origin),
@@ -149,6 +169,8 @@ impl Fence {
         }
         let scope = if to.host() == base.host() {
             Scope::AsWritten
+        } else if self.is_proxy(&to) {
+            return refuse(PROXY_RULE);
         } else {
             reach
         };
@@ -156,6 +178,16 @@ impl Fence {
             return refuse("a host that is not on loopback may not lead to loopback");
         }
         Ok((to, scope))
+    }
+
+    /// Whether a proxy that we use has this name.
+    fn is_proxy(&self, url: &Url) -> bool {
+        url.host_str().is_some_and(|host| {
+            let host = host.trim_end_matches('.');
+            self.proxies
+                .iter()
+                .any(|proxy| proxy.trim_end_matches('.') == host)
+        })
     }
 
     fn is_allowed_pair(&self, base: &Url, realm: &Url) -> bool {
@@ -238,6 +270,9 @@ fn parse(text: &str) -> Result<Url, Refusal> {
     url.set_fragment(None);
     Ok(url)
 }
+
+/// Why the host of a proxy is refused where another host leads to it.
+const PROXY_RULE: &str = "the host of a proxy is nowhere to be led to";
 
 /// Why the name of a metadata service is refused.
 const METADATA_RULE: &str = "cloud metadata services are never contacted";

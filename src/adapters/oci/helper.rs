@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::adapters::cloud::hosts::CloudRegistry;
 use crate::gather::keychain::{Credential, KeychainEntry};
 
 /// Time for one helper, and for all helpers of one review together.
@@ -39,25 +40,6 @@ const UNKNOWN: Duration = Duration::from_secs(10);
 const ANSWERS: u64 = 1_024;
 /// Helpers that run at one time.
 static RUNNING: Semaphore = Semaphore::const_new(8);
-
-/// The names of helpers that make tokens for hosts of one cloud, and those hosts.
-const CLOUDS: &[(&[&str], &[&str])] = &[
-    (
-        &["ecr-login"],
-        &[
-            "*.dkr.ecr.*.amazonaws.com",
-            "*.dkr.ecr-fips.*.amazonaws.com",
-            "*.dkr.ecr.*.amazonaws.com.cn",
-            "*.dkr-ecr.*.on.aws",
-            "public.ecr.aws",
-        ],
-    ),
-    (&["gcr", "gcloud"], &["gcr.io", "*.gcr.io", "*.pkg.dev"]),
-    (
-        &["acr", "acr-env", "acr-linux"],
-        &["*.azurecr.io", "*.azurecr.cn", "*.azurecr.us"],
-    ),
-];
 
 /// The helpers that a docker config names.
 #[derive(Clone, Debug)]
@@ -161,28 +143,19 @@ impl Helpers {
     }
 }
 
-/// Whether a helper that is there for all registries is asked about this one.
+/// Whether a helper that is there for all registries is asked about this one. Those of the clouds make a token for whatever they are
+/// asked about.
 fn may_serve(helper: &str, registry: &str) -> bool {
-    let cloud = CLOUDS.iter().find(|(helpers, _)| helpers.contains(&helper));
-    cloud.is_none_or(|(_, hosts)| hosts.iter().any(|pattern| is_host(pattern, registry)))
-}
-
-/// Whether a host is the one of the pattern, in which a `*` stands for one whole label. No port: clouds have none.
-fn is_host(pattern: &str, host: &str) -> bool {
-    let (pattern, host): (Vec<_>, Vec<_>) =
-        (pattern.split('.').collect(), host.split('.').collect());
-    let is_label = |label: &str| {
-        let known = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-        !label.is_empty() && label.bytes().all(known)
-    };
-    pattern.len() == host.len()
-        && pattern
-            .iter()
-            .zip(&host)
-            .all(|(pattern, label)| match *pattern {
-                "*" => is_label(label),
-                exact => exact.eq_ignore_ascii_case(label),
-            })
+    let cloud = CloudRegistry::of(registry);
+    match helper {
+        "ecr-login" => matches!(
+            cloud,
+            Some(CloudRegistry::Ecr { .. } | CloudRegistry::EcrPublic)
+        ),
+        "gcr" | "gcloud" => cloud == Some(CloudRegistry::Google),
+        "acr" | "acr-env" | "acr-linux" => matches!(cloud, Some(CloudRegistry::Azure { .. })),
+        _ => true,
+    }
 }
 
 /// Asks a helper, once there is a place among those that run.

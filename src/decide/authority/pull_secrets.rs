@@ -2,30 +2,73 @@
 
 use std::sync::Arc;
 
+use tokio::time::timeout_at;
+
+use crate::decide::{Judge, Scope, unavailable};
 use crate::gather::keychain::docker;
-use crate::gather::{Access, Keychain};
+use crate::gather::{Access, Keychain, KeychainEntry};
 use crate::policy::{Place, PullSecret, PullSecretForm};
+use crate::verdict::{Cause, Reason};
 
 /// Access with the pull secrets of this place and no others: what a workload brings along is for its image, and what a policy names is for
 /// its source. `None` where the policy names none. The error says which of them cannot be read, and nothing of what is in it.
-pub(super) fn access(place: &Place, workload: &Access) -> Result<Option<Access>, String> {
+pub(super) async fn access(
+    judge: &Judge,
+    place: &Place,
+    scope: &Scope<'_>,
+) -> Result<Option<Access>, (Reason, Cause)> {
     if place.pull_secrets.is_empty() {
         return Ok(None);
     }
     let mut entries = Vec::new();
-    for PullSecret { name, form, json } in &place.pull_secrets {
-        let source = format!("Secret {name} of the policy");
-        let read = match form {
-            PullSecretForm::DockerConfigJson => {
-                docker::entries_from_dockerconfigjson(json, &source)
-            }
-            PullSecretForm::DockerCfg => docker::entries_from_dockercfg(json, &source),
-        };
-        entries.extend(read.map_err(|error| error.to_string())?);
+    let mut of_workload = Vec::new();
+    for secret in &place.pull_secrets {
+        match secret {
+            PullSecret::Held { name, form, json } => entries.extend(held(name, *form, json)?),
+            PullSecret::OfWorkload { name } => of_workload.push(name.clone()),
+        }
     }
+    entries.extend(named(judge, &of_workload, scope).await?);
     Ok(Some(Access {
         keychain: Arc::new(Keychain::new(entries)),
-        deadline: workload.deadline,
-        dry_run: workload.dry_run,
+        deadline: scope.access.deadline,
+        dry_run: scope.access.dry_run,
     }))
+}
+
+/// What a Secret of our own namespace holds.
+fn held(
+    name: &str,
+    form: PullSecretForm,
+    json: &[u8],
+) -> Result<Vec<KeychainEntry>, (Reason, Cause)> {
+    let source = format!("Secret {name} of the policy");
+    let read = match form {
+        PullSecretForm::DockerConfigJson => docker::entries_from_dockerconfigjson(json, &source),
+        PullSecretForm::DockerCfg => docker::entries_from_dockercfg(json, &source),
+    };
+    read.map_err(|error| {
+        let problems = vec![error.to_string()];
+        (Reason::PolicyInvalid, Cause::PolicyInvalid { problems })
+    })
+}
+
+/// What these Secrets of the workload's namespace hold. An image that nobody runs has none.
+async fn named(
+    judge: &Judge,
+    names: &[String],
+    scope: &Scope<'_>,
+) -> Result<Vec<KeychainEntry>, (Reason, Cause)> {
+    let (Some(request), false) = (scope.request, names.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let asked = judge.credentials.secrets(&request.namespace, names);
+    match timeout_at(scope.access.deadline, asked).await {
+        Ok(Ok(keychain)) => Ok(keychain.entries().to_vec()),
+        Ok(Err(error)) => Err((unavailable::reason(&error), unavailable::cause(&error))),
+        Err(_) => {
+            let detail = unavailable::NO_TIME.to_owned();
+            Err((Reason::Deadline, Cause::Unavailable { detail }))
+        }
+    }
 }

@@ -86,6 +86,14 @@ impl Credentials for Anonymous {
     ) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>> {
         Box::pin(async { Ok(Arc::default()) })
     }
+
+    fn secrets<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a [String],
+    ) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>> {
+        Box::pin(async { Ok(Arc::default()) })
+    }
 }
 
 fn judge() -> Judge {

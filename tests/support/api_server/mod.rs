@@ -148,7 +148,10 @@ impl ApiServer {
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
         });
         let path = self.folder.path().join("kubeconfig");
-        std::fs::write(&path, config.to_string()).expect("the folder can be written");
+        // Clients that start at once may be reading it.
+        let next = tempfile::NamedTempFile::new_in(self.folder.path()).expect("a file");
+        std::fs::write(next.path(), config.to_string()).expect("the folder can be written");
+        next.persist(&path).expect("the folder can be written");
         path
     }
 

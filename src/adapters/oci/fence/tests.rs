@@ -165,6 +165,45 @@ fn redirects_do_not_give_up_https_nor_reach_loopback() {
 }
 
 #[test]
+fn nobody_may_lead_to_the_host_of_a_proxy_but_who_is_asked_there() {
+    let fence = fence().beside_proxies(["proxy.example.com".to_owned(), "10.9.9.9".to_owned()]);
+    let registry = fence.base("registry.example.com").unwrap();
+    for target in [
+        "https://proxy.example.com/x",
+        "https://PROXY.example.com:8443/x",
+        "https://proxy.example.com./x",
+        "https://10.9.9.9:3128/x",
+    ] {
+        let led = fence.redirect(&registry, &registry, Scope::FromPrivate, target);
+        assert_eq!(led.unwrap_err().rule, PROXY_RULE, "{target}");
+        let realm = fence.realm(&registry, Class::Private, target);
+        assert_eq!(realm.unwrap_err().rule, PROXY_RULE, "{target}");
+    }
+    // A registry on that host is asked as it is written, and stays there.
+    let both = fence.base("proxy.example.com").unwrap();
+    assert!(
+        fence
+            .redirect(&both, &both, Scope::FromPublic, "/x")
+            .is_ok()
+    );
+    assert!(
+        fence
+            .realm(&both, Class::Private, "https://proxy.example.com/token")
+            .is_ok()
+    );
+    assert!(
+        fence
+            .redirect(
+                &registry,
+                &registry,
+                Scope::FromPublic,
+                "https://proxy.example.com.net/x"
+            )
+            .is_ok()
+    );
+}
+
+#[test]
 fn numeric_spellings_of_an_address_are_seen_through() {
     let written = |text: &str| class_as_written(&Url::parse(text).unwrap());
     for text in [

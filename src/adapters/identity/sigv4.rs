@@ -10,40 +10,45 @@ use jiff::Timestamp;
 use reqwest::Url;
 use sha2::{Digest as _, Sha256};
 
-use crate::adapters::kms::{KmsError, Secret, credential};
+use super::error::ServiceError;
+use super::exchange::credential;
+use super::secret::Secret;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// What is signed with.
-pub(super) struct Keys {
-    pub(super) id: String,
-    pub(super) secret: Secret,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::adapters) struct Keys {
+    /// The access key, by which AWS knows whose they are.
+    pub(in crate::adapters) id: String,
+    /// The key that signs.
+    pub(in crate::adapters) secret: Secret,
     /// Of keys that are good for some time only.
-    pub(super) token: Option<Secret>,
+    pub(in crate::adapters) token: Option<Secret>,
 }
 
 /// What a signature is good for.
-pub(super) struct Scope<'a> {
-    pub(super) region: &'a str,
-    pub(super) service: &'a str,
-    pub(super) now: Timestamp,
+pub(in crate::adapters) struct Scope<'a> {
+    pub(in crate::adapters) region: &'a str,
+    pub(in crate::adapters) service: &'a str,
+    pub(in crate::adapters) now: Timestamp,
 }
 
 /// Adds `Authorization`, and the headers that it needs, to those of a request. Every header is signed.
-pub(super) fn sign(
+pub(in crate::adapters) fn sign(
     method: &Method,
     url: &Url,
     headers: &mut HeaderMap,
     body: &[u8],
     keys: &Keys,
     scope: &Scope<'_>,
-) -> Result<(), KmsError> {
+) -> Result<(), ServiceError> {
     let time = scope.now.strftime("%Y%m%dT%H%M%SZ").to_string();
     let date = scope.now.strftime("%Y%m%d").to_string();
     let host = match (url.host_str(), url.port()) {
         (Some(host), Some(port)) => format!("{host}:{port}"),
         (Some(host), None) => host.to_owned(),
-        (None, _) => return Err(KmsError::reference("the endpoint has no host")),
+        (None, _) => return Err(ServiceError::credentials("the endpoint has no host")),
     };
     credential(headers, HOST, &host)?;
     credential(headers, HeaderName::from_static("x-amz-date"), &time)?;
@@ -55,7 +60,7 @@ pub(super) fn sign(
     for (name, value) in headers.iter() {
         let value = value
             .to_str()
-            .map_err(|_| KmsError::credentials("a header that is to be signed is not text"))?;
+            .map_err(|_| ServiceError::credentials("a header that is to be signed is not text"))?;
         lines.push((name.as_str(), value.trim()));
     }
     lines.sort_unstable();

@@ -13,7 +13,7 @@ impl Secret {
     }
 
     /// The credential, for the request that needs it.
-    pub(super) fn expose(&self) -> &str {
+    pub(in crate::adapters) fn expose(&self) -> &str {
         &self.0
     }
 }

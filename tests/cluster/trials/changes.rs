@@ -1,0 +1,132 @@
+//! Whatever happens to us while the cluster works: none of ten thousand calls fails.
+
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use super::absence::our_pods;
+use super::trial;
+use crate::cluster::{self, Cluster, RELEASE};
+use crate::kubelet::OURS;
+use crate::load::Load;
+
+/// So many calls in all; each trial does its part.
+const CALLS: usize = 10_000;
+const PART: usize = CALLS / 4;
+/// How long rotations of the certificate are watched.
+const ROTATIONS: Duration = Duration::from_secs(45);
+
+pub(super) fn trials() -> Vec<Trial> {
+    vec![
+        trial("changes: a rolling restart fails no call", restarts),
+        trial("changes: helm upgrade and rollback fail no call", upgrades),
+        trial(
+            "changes: certificates that rotate every few seconds fail no call",
+            rotates,
+        ),
+        trial(
+            "changes: a replica that is killed is passed over",
+            loses_a_replica,
+        ),
+    ]
+}
+
+fn restarts() {
+    let cluster = cluster::installed();
+    let load = loaded(cluster, "restarts");
+    let before = cluster.kubelet().ended().len();
+    let name = format!("deployment/{RELEASE}");
+    cluster.ok(&["-n", OURS, "rollout", "restart", &name]);
+    rolled_out(cluster);
+    cluster.until("the old ones have ended", || {
+        cluster.kubelet().ended().len() >= before + 2
+    });
+    load.end(cluster, PART);
+    for ended in &cluster.kubelet().ended()[before..] {
+        // It goes on for --stop-delay, and has 35 seconds more of grace.
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.took < Duration::from_secs(30), "{ended:?}");
+    }
+}
+
+fn upgrades() {
+    let cluster = cluster::installed();
+    let load = loaded(cluster, "upgrades");
+    let footer = "denialFooter=ask in #platform";
+    cluster.must(cluster.helm_chart("upgrade", &["--set", footer]));
+    let said = cluster.try_to_run("default", &cluster.images().unsigned.by_digest);
+    assert!(said.stderr.contains("ask in #platform"), "{}", said.stderr);
+    let bundles = bundles(cluster);
+    cluster.must(cluster.helm(&["rollback", RELEASE, "--wait", "--timeout", "100s"]));
+    rolled_out(cluster);
+    let said = cluster.try_to_run("default", &cluster.images().unsigned.by_digest);
+    assert!(!said.stderr.contains("#platform"), "{}", said.stderr);
+    assert_eq!(
+        self::bundles(cluster),
+        bundles,
+        "Helm leaves caBundle alone"
+    );
+    load.end(cluster, PART);
+}
+
+fn loses_a_replica() {
+    let cluster = cluster::installed();
+    let pod = &our_pods(cluster)[0];
+    let load = loaded(cluster, "deletes");
+    cluster.ok(&["-n", OURS, "delete", pod, "--wait=false"]);
+    rolled_out(cluster);
+    load.end(cluster, PART);
+}
+
+/// A load that has begun in a namespace of its own.
+pub(super) fn loaded(cluster: &Cluster, namespace: &str) -> Load {
+    cluster.covered(namespace);
+    let load = Load::begin(cluster, namespace);
+    cluster.until("the load is on", || load.calls() > 100);
+    load
+}
+
+pub(super) fn rolled_out(cluster: &Cluster) {
+    let name = format!("deployment/{RELEASE}");
+    cluster.ok(&["-n", OURS, "rollout", "status", &name, "--timeout=90s"]);
+}
+
+/// What the API server trusts in each of our webhooks.
+pub(super) fn bundles(cluster: &Cluster) -> Vec<Value> {
+    let policies = format!("{RELEASE}-policies");
+    let configurations = [
+        ("validatingwebhookconfiguration", RELEASE),
+        ("mutatingwebhookconfiguration", RELEASE),
+        ("validatingwebhookconfiguration", policies.as_str()),
+    ];
+    let bundle = |(kind, name): (&str, &str)| {
+        cluster.get(&[kind, name])["webhooks"][0]["clientConfig"]["caBundle"].clone()
+    };
+    configurations.map(bundle).to_vec()
+}
+
+fn rotates() {
+    let cluster = cluster::installed();
+    let lifetimes =
+        "extraArgs={--tls-lifetime=15,--tls-authority-lifetime=15,--tls-grace=2,--tls-overlap=2}";
+    let short = ["--set", lifetimes];
+    cluster.must(cluster.helm_chart("upgrade", &short));
+    let load = loaded(cluster, "rotates");
+    let mut seen: Vec<Vec<Value>> = Vec::new();
+    let until = Instant::now() + ROTATIONS;
+    while Instant::now() < until {
+        let now = bundles(cluster);
+        if seen.last() != Some(&now) {
+            seen.push(now);
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    load.end(cluster, PART);
+    assert!(
+        seen.len() > 3,
+        "the authority was exchanged {} times",
+        seen.len()
+    );
+    cluster.must(cluster.helm_chart("upgrade", &["--set", "extraArgs=null"]));
+}

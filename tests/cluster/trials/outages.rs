@@ -1,0 +1,158 @@
+//! What we stand on goes away and comes back: the API server, our rights, our certificate, what was published.
+
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use super::changes::{bundles, loaded};
+use super::{denied, trial};
+use crate::cluster::{self, Cluster, RELEASE};
+use crate::kubelet::OURS;
+
+/// How soon what was reset must be as it was, with what kubectl takes to see it.
+const REPAIRED: Duration = Duration::from_secs(3);
+
+pub(super) fn trials() -> Vec<Trial> {
+    vec![
+        trial(
+            "outages: a caBundle that somebody resets is back at once",
+            repairs_bundles,
+        ),
+        trial(
+            "outages: without the Secret of the certificate no call fails",
+            loses_its_secret,
+        ),
+        trial(
+            "outages: without rights what was known stays in force",
+            loses_its_rights,
+        ),
+        trial(
+            "outages: kill -9 of the API server, and back",
+            loses_the_api_server,
+        ),
+    ]
+}
+
+fn repairs_bundles() {
+    let cluster = cluster::installed();
+    let before = bundles(cluster);
+    let reset =
+        r#"[{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": "Cg=="}]"#;
+    for (index, kind) in [
+        "validatingwebhookconfiguration",
+        "mutatingwebhookconfiguration",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        cluster.ok(&["patch", kind, RELEASE, "--type=json", "-p", reset]);
+        let since = Instant::now();
+        cluster.until("it is as it was", || {
+            bundles(cluster)[index] == before[index]
+        });
+        assert!(since.elapsed() < REPAIRED, "{kind}: {:?}", since.elapsed());
+    }
+}
+
+fn loses_its_secret() {
+    let cluster = cluster::installed();
+    let secret = format!("{RELEASE}-tls");
+    let load = loaded(cluster, "secrets");
+    cluster.ok(&["-n", OURS, "delete", "secret", &secret]);
+    cluster.until("it is made anew", || {
+        cluster
+            .kubectl(&["-n", OURS, "get", "secret", &secret])
+            .status
+            .success()
+    });
+    load.end(cluster, 1_000);
+}
+
+fn loses_its_rights() {
+    let cluster = cluster::installed();
+    let images = cluster.images();
+    let before = readiness(cluster);
+    let binding = cluster.get(&["clusterrolebinding", RELEASE]);
+    cluster.ok(&["delete", "clusterrolebinding", RELEASE]);
+    // A watch that is open goes on until the API server ends it.
+    cluster.plane().kill_api_server();
+    cluster.plane().start_api_server();
+    let glob = format!("{}/t/bundled*", cluster.stage().host());
+    let stranger = std::fs::read_to_string(cluster.stage().path("stranger.pub")).unwrap();
+    cluster.must(cluster.apply(&cluster.policy("unread", &glob, &stranger)));
+    std::thread::sleep(Duration::from_secs(5));
+    denied(
+        &cluster.try_to_run("default", &images.unsigned.by_digest),
+        "no signatures found",
+    );
+    cluster.must(cluster.try_to_run("default", &images.signed.by_digest));
+    // What cannot be read does not count, and nobody makes believe it does.
+    cluster.must(cluster.try_to_run("default", &images.bundled.by_digest));
+    assert_eq!(readiness(cluster), before);
+
+    let mut binding = binding;
+    binding["metadata"]
+        .as_object_mut()
+        .unwrap()
+        .retain(|key, _| key == "name" || key == "labels" || key == "annotations");
+    cluster.must(cluster.create(&binding));
+    cluster.until("the policy that was not read counts", || {
+        let said = cluster.try_to_run("default", &images.bundled.by_digest);
+        said.stderr.contains("failed policy: unread")
+    });
+    cluster.ok(&["delete", "cip", "unread"]);
+    cluster.until("it is gone again", || {
+        cluster
+            .try_to_run("default", &images.bundled.by_digest)
+            .status
+            .success()
+    });
+}
+
+fn loses_the_api_server() {
+    let cluster = cluster::installed();
+    let images = cluster.images();
+    let before = readiness(cluster);
+    cluster.plane().kill_api_server();
+    std::thread::sleep(Duration::from_secs(10));
+    cluster.plane().start_api_server();
+    denied(
+        &cluster.try_to_run("default", &images.unsigned.by_digest),
+        "no signatures found",
+    );
+    cluster.must(cluster.try_to_run("default", &images.signed.by_digest));
+    assert_eq!(readiness(cluster), before);
+
+    // It reads on: also what is new.
+    let glob = format!("{}/t/signed*", cluster.stage().host());
+    let stranger = std::fs::read_to_string(cluster.stage().path("stranger.pub")).unwrap();
+    cluster.must(cluster.apply(&cluster.policy("afterwards", &glob, &stranger)));
+    cluster.until("a new policy counts", || {
+        let said = cluster.try_to_run("default", &images.signed.by_digest);
+        said.stderr.contains("failed policy: afterwards")
+    });
+    cluster.ok(&["delete", "cip", "afterwards"]);
+    cluster.until("it is gone again", || {
+        cluster
+            .try_to_run("default", &images.signed.by_digest)
+            .status
+            .success()
+    });
+}
+
+/// Our Pods, since when each is ready, and how often its program was started again.
+fn readiness(cluster: &Cluster) -> Vec<Value> {
+    let selector = "app.kubernetes.io/component=admission-webhook";
+    let pods = cluster.get(&["-n", OURS, "pods", "-l", selector]);
+    let pods = pods["items"].as_array().unwrap().iter();
+    let state = |pod: &Value| {
+        let conditions = pod["status"]["conditions"].as_array().unwrap().iter();
+        let ready: Vec<&Value> = conditions
+            .filter(|condition| condition["type"] == "Ready")
+            .collect();
+        let restarts = &pod["status"]["containerStatuses"][0]["restartCount"];
+        serde_json::json!([pod["metadata"]["name"], ready, restarts])
+    };
+    pods.map(state).collect()
+}
