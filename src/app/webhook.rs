@@ -1,6 +1,7 @@
 //! The webhook: the engine behind HTTPS, and the tasks that keep policies and certificate fresh.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -76,7 +76,7 @@ fn comes_over() {
         said.status.success()
     });
     // 6. The other one goes.
-    helm(&["uninstall", OTHER]);
+    cluster.must(cluster.helm(&["uninstall", OTHER]));
     cluster.until("we alone judge, and admit", || {
         let said = cluster.try_to_run(namespace, &images.signed.by_digest);
         said.status.success()
