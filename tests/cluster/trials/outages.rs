@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use super::changes::{bundles, loaded};
+use super::changes::{bundles, loaded, make_certificate_anew};
 use super::{denied, trial};
 use crate::cluster::{self, Cluster, RELEASE};
 use crate::kubelet::OURS;
@@ -57,15 +57,8 @@ fn repairs_bundles() {
 
 fn loses_its_secret() {
     let cluster = cluster::installed();
-    let secret = format!("{RELEASE}-tls");
     let load = loaded(cluster, "secrets");
-    cluster.ok(&["-n", OURS, "delete", "secret", &secret]);
-    cluster.until("it is made anew", || {
-        cluster
-            .kubectl(&["-n", OURS, "get", "secret", &secret])
-            .status
-            .success()
-    });
+    make_certificate_anew(cluster);
     load.end(cluster, 1_000);
 }
 
