@@ -138,7 +138,7 @@ fn changed(specimen: &Specimen) -> usize {
     };
     let is_known = |place: &String| {
         let mut places = UNPROVEN.iter().chain(more);
-        // Base64 that says the same bytes: its last character has bits that belong to none.
+        // The same bytes: the last character of base64 has bits that belong to none, and hexadecimal knows two cases.
         place.contains(OTHER_CHARACTERS) || places.any(|known| place.starts_with(known))
     };
     let unknown: Vec<&String> = unnoticed.iter().filter(|place| !is_known(place)).collect();

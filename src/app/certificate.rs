@@ -41,7 +41,7 @@ pub(super) struct Tasks<'a> {
     pub(super) metrics: &'a Arc<Metrics>,
     pub(super) readiness: &'a Readiness,
     pub(super) stop: &'a CancellationToken,
-    pub(super) tasks: &'a mut JoinSet<&'static str>,
+    pub(super) spawned: &'a mut JoinSet<&'static str>,
 }
 
 // === impl Tasks ===
@@ -58,7 +58,7 @@ impl Tasks<'_> {
             Certificate::Files { files, interval } => {
                 let loaded = files.load(metrics).await;
                 let (serving, watch) = loaded.context("cannot load the serving certificate")?;
-                self.tasks.spawn(async move {
+                self.spawned.spawn(async move {
                     watch.run(interval, stop).await;
                     "the watch on the certificate"
                 });
@@ -70,7 +70,7 @@ impl Tasks<'_> {
             } => {
                 let made = certs::generate(&names, authority_out.as_deref(), metrics).await;
                 let (serving, renewal) = made.context("cannot make a serving certificate")?;
-                self.tasks.spawn(async move {
+                self.spawned.spawn(async move {
                     renewal.run(stop).await;
                     "the renewal of the certificate"
                 });
@@ -82,8 +82,8 @@ impl Tasks<'_> {
                 let serving = Arc::new(ServingCertificate::none());
                 let keeper = Keeper::new(cluster, shared, Arc::clone(&serving), metrics);
                 let pending = self.readiness.register("certificate");
-                self.tasks.spawn(async move {
-                    keeper.run(|| Pending::ready(pending), stop).await;
+                self.spawned.spawn(async move {
+                    Box::pin(keeper.run(|| Pending::ready(pending), stop)).await;
                     "the keeper of the certificate"
                 });
                 Ok(serving)

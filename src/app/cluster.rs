@@ -70,7 +70,7 @@ impl Tasks {
         let (watch, watching) = watch_objects(&self.cluster, settings.pace.clone(), observer);
         let stop = self.stop.clone();
         tasks.spawn(async move {
-            stop.run_until_cancelled(watching).await;
+            stop.run_until_cancelled(Box::pin(watching)).await;
             "the watch on the API server"
         });
         let denials = self.spawn_writers(&settings.writers, tasks);
@@ -104,7 +104,9 @@ impl Tasks {
                         told(&self.metrics, &self.engine, &broken, &known);
                     }
                     known = broken;
-                    in_force.take().map(Pending::ready);
+                    if let Some(in_force) = in_force.take() {
+                        in_force.ready();
+                    }
                 }
                 Err(error) => {
                     tracing::error!(error = %format!("{error:#}"), "policies cannot be put in force; the last good set stays so");
@@ -150,7 +152,9 @@ impl WatchObserver for Observer {
 
     fn listed(&self, resource: Watched) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        pending.remove(&resource).map(Pending::ready);
+        if let Some(pending) = pending.remove(&resource) {
+            pending.ready();
+        }
     }
 
     fn failed(&self, resource: Watched) {

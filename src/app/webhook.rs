@@ -123,20 +123,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         (engine, Vec::new(), denials)
     } else {
         let engine = Arc::new(engine);
-        let documents = files::load(&settings.judge.policies)?;
-        let broken = put_in_force(&documents, &engine).await?;
-        told(&metrics, &engine, &broken, &[]);
-        let watching = reload(
-            &settings,
-            documents.fingerprint,
-            Arc::clone(&engine),
-            Arc::clone(&metrics),
-            stop.clone(),
-        );
-        tasks.spawn(async move {
-            watching.await;
-            "the watch on policies"
-        });
+        let broken = from_files(&settings, &engine, &metrics, &stop, &mut tasks).await?;
         (engine, broken, None)
     };
 
@@ -144,7 +131,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         metrics: &metrics,
         readiness: &readiness,
         stop: &stop,
-        tasks: &mut tasks,
+        spawned: &mut tasks,
     };
     let cluster = cluster.as_ref().map(|(cluster, _)| cluster);
     let serving = of_certificate.spawn(&settings.certificate, cluster).await?;
@@ -189,21 +176,14 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         Arc::new(Reviews(metrics)),
         &settings.limits,
     );
-    let serve_settings = ServeSettings {
+    tasks.spawn(serve_reviews(
+        bound,
+        router,
         connections,
-        stop_delay: settings.stop_delay,
-        drain: DRAIN,
-    };
-    let serve_stop = stop.clone();
-    tasks.spawn(async move {
-        let withdrawn = serve_stop.clone();
-        let stopping = async {
-            withdrawn.cancelled().await;
-            readiness.stop();
-        };
-        tokio::join!(bound.serve(router, serve_settings, serve_stop), stopping);
-        "the webhook listener"
-    });
+        settings.stop_delay,
+        readiness,
+        stop.clone(),
+    ));
     Ok(Running {
         address,
         admin_address,
@@ -211,6 +191,54 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
         tasks,
         stop,
     })
+}
+
+/// Puts policies from files in force, and keeps them as the files have them. Out come those that do not compile.
+async fn from_files(
+    settings: &WebhookSettings,
+    engine: &Arc<Engine>,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<&'static str>,
+) -> anyhow::Result<Vec<Broken>> {
+    let documents = files::load(&settings.judge.policies)?;
+    let broken = put_in_force(&documents, engine).await?;
+    told(metrics, engine, &broken, &[]);
+    let watching = reload(
+        settings,
+        documents.fingerprint,
+        Arc::clone(engine),
+        Arc::clone(metrics),
+        stop.clone(),
+    );
+    tasks.spawn(async move {
+        watching.await;
+        "the watch on policies"
+    });
+    Ok(broken)
+}
+
+/// Answers reviews until `stop` and what was in flight then; from `stop` on the process says that it is not ready.
+async fn serve_reviews(
+    bound: Bound,
+    router: axum::Router,
+    connections: usize,
+    stop_delay: Duration,
+    readiness: Readiness,
+    stop: CancellationToken,
+) -> &'static str {
+    let settings = ServeSettings {
+        connections,
+        stop_delay,
+        drain: DRAIN,
+    };
+    let withdrawn = stop.clone();
+    let stopping = async {
+        withdrawn.cancelled().await;
+        readiness.stop();
+    };
+    tokio::join!(bound.serve(router, settings, stop), stopping);
+    "the webhook listener"
 }
 
 /// Tells health and metrics until `stop`.

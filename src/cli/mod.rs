@@ -46,7 +46,7 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Run the admission webhook
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Judge images or whole manifests, and explain every step
     Verify(verify::VerifyArgs),
     /// Judge one sigstore bundle over a file or digest
@@ -98,7 +98,7 @@ impl Cli {
     /// What went wrong, with its causes: printed by `main`, exit code 2.
     pub async fn run(self) -> anyhow::Result<Exit> {
         match self.command {
-            Command::Serve(args) => serve::run(args).await,
+            Command::Serve(args) => serve::run(*args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::VerifyBundle(args) => verify_bundle::run(&args),
             Command::Lint(args) => lint::run(&args),

@@ -29,8 +29,8 @@ use crate::telemetry::{self, LogFormat};
 
 SIGTERM and SIGINT end it in grace; a second one ends it at once.
 
-Without --policies it follows the API server: ClusterImagePolicies, TrustRoots, and the ConfigMaps and
-Secrets of --namespace. Until it has read them every image is denied, and /readyz says what is missing.
+Without --policies it follows the API server: ClusterImagePolicies, TrustRoots, and the ConfigMaps
+and Secrets of --namespace. Until they are read every image is denied; /readyz says what is missing.
 
 Example, without a cluster:
   vouchsafe serve --policies policies/ --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --ca-out ca.pem")]

@@ -54,7 +54,7 @@ use tags::Tags;
 /// Which credentials a workload's images are fetched with.
 pub trait Credentials: Send + Sync {
     /// The keychain of this scope for these registries (hosts as references have them). Secrets that are not there are passed
-    /// over, as the kubelet does.
+    /// over, as the kubelet does; those that could not be read leave a keychain that says so ([`Keychain::unread`]).
     fn keychain<'a>(
         &'a self,
         scope: &'a PullScope,

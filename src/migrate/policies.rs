@@ -256,8 +256,7 @@ fn keyless(
 ) -> Vec<Finding> {
     let mut found = Vec::new();
     let keyless = authority.keyless.as_ref();
-    let ca = keyless.and_then(|keyless| keyless.ca_cert.as_ref());
-    if ca.is_some_and(|ca| !ca.data.is_empty()) {
+    if keyless.is_some_and(|keyless| keyless.ca_cert.is_some()) {
         found.push(subject.finding(
             Severity::Changes,
             "ca-cert",

@@ -136,10 +136,10 @@ fn a_policy_that_only_warns_blocks_nothing() {
 }
 
 #[test]
-fn an_authority_of_certificates_vouches_where_they_stand_in_the_policy() {
+fn an_authority_of_certificates_vouches_wherever_they_are_kept() {
     let keyless = |ca: Value| with(json!({"keyless": {"identities": identity(), "ca-cert": ca}}));
     let elsewhere = codes(&[keyless(json!({"secretRef": {"name": "ca"}}))]);
-    assert_eq!(elsewhere, [(BLOCKS, "not-supported")]);
+    assert_eq!(elsewhere, [(CHANGES, "ca-cert")]);
 }
 
 #[test]

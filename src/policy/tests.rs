@@ -279,6 +279,7 @@ fn a_policy_compiles_against_what_it_names_as_against_everything() {
         secrets: [("key", KEY), ("pull", "{}"), ("ca", "x"), ("unnamed", "x")]
             .map(|(name, value)| (name.to_owned(), bytes(value)))
             .into(),
+        pull_secrets: PullSecretsIn::OwnNamespace,
         remote_policies: [(remote, text(rego))].into(),
         kms_keys: [("awskms:///k", KEY), ("gcpkms://unnamed", KEY)]
             .map(|(name, pem)| (name.to_owned(), text(pem)))

@@ -20,9 +20,11 @@ const NOT_IN_A_CLUSTER: [&str; 5] = [
 ];
 
 /// Flags that the chart sets and `serve` is about to learn. Empty once it knows them.
-const COMING: [&str; 4] = [
-    "--client-ca",
-    "--enforcement",
+const COMING: [&str; 6] = [
+    "--tls-authority-lifetime",
+    "--tls-grace",
+    "--tls-lifetime",
+    "--tls-overlap",
     "--tls-secret",
     "--webhook-configuration",
 ];

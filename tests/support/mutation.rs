@@ -148,7 +148,10 @@ fn anywhere(bytes: &[u8], dice: &mut Dice) -> (String, Vec<u8>) {
     }
     let pointer = &strings[dice.below(strings.len())];
     let text = document.pointer(pointer).unwrap().as_str().unwrap();
-    let (place, changed) = anywhere(text.as_bytes(), dice);
+    let (mut place, changed) = anywhere(text.as_bytes(), dice);
+    if std::str::from_utf8(&changed).is_ok_and(|changed| says_the_same(text, changed)) {
+        place.push_str(OTHER_CHARACTERS);
+    }
     let mut mutant = document.clone();
     *mutant.pointer_mut(pointer).unwrap() = text_of(changed);
     (format!("{pointer}{place}"), mutant.to_string().into_bytes())
@@ -167,11 +170,17 @@ fn difference(document: &Value, changed: &[u8]) -> String {
     let Some(first) = pointers(document).into_iter().find(differs) else {
         return " as before".to_owned();
     };
-    let said = |document: &Value| bits(document.pointer(&first)?.as_str()?);
-    if said(document).is_some_and(|bits| said(&changed).as_ref() == Some(&bits)) {
-        return format!("{first}{OTHER_CHARACTERS}");
+    let said = |document: &Value| document.pointer(&first)?.as_str().map(str::to_owned);
+    match (said(document), said(&changed)) {
+        (Some(was), Some(is)) if says_the_same(&was, &is) => format!("{first}{OTHER_CHARACTERS}"),
+        _ => first,
     }
-    first
+}
+
+/// Whether two texts are the same bytes in base64 or hexadecimal, in other characters.
+fn says_the_same(was: &str, is: &str) -> bool {
+    let is_hex = was.len() >= SHORTEST && was.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex && was.eq_ignore_ascii_case(is) || bits(was).is_some_and(|was| bits(is) == Some(was))
 }
 
 /// The bytes that a text in base64 says to whoever does not look at the bits that its last character has too many.

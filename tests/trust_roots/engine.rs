@@ -140,7 +140,7 @@ async fn the_file_is_read_again_and_what_is_no_root_changes_nothing() {
     let (watched, until) = (Arc::clone(&engine), stop.clone());
     let watch = tokio::spawn(async move {
         watched
-            .watch_trusted_root(Duration::from_millis(5), until)
+            .watch_trusted_root(Duration::from_millis(5), until, |_| ())
             .await;
     });
     desk.file("root.json", "{");

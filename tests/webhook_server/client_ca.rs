@@ -1,4 +1,4 @@
-//! `--client-ca`: strangers reach the Service, and no further (T-80).
+//! `--client-ca`: strangers reach the Service, and no further (T-81).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ fn write(folder: &Path, authorities: &[&Authority]) {
     std::fs::write(folder.join("clients.pem"), pem).unwrap();
 }
 
-/// T-80
+/// T-81
 #[tokio::test]
 async fn only_who_shows_a_certificate_of_the_authority_is_answered() {
     let (ours, strangers) = (Authority::new(), Authority::new());
@@ -126,7 +126,7 @@ async fn only_who_shows_a_certificate_of_the_authority_is_answered() {
     }
 }
 
-/// T-80
+/// T-81
 #[tokio::test]
 async fn authorities_change_without_a_restart_and_nobody_comes_back_on_an_old_session() {
     let (before, after) = (Authority::new(), Authority::new());

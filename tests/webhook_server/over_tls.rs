@@ -13,7 +13,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use vouchsafe::adapters::certs::{Authority, CertificateFiles, ServingCertificate};
+use vouchsafe::adapters::certs::{
+    Authority, CertificateFiles, ServingCertificate, Window, with_loopback,
+};
 use vouchsafe::adapters::metrics::Metrics;
 use vouchsafe::server::{Bound, Readiness, ServeSettings, TlsVersion, admin};
 
@@ -96,14 +98,21 @@ fn handshakes(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn renews_its_certificate_under_load_without_a_failed_handshake() {
-    let authority = Authority::new(&[], Timestamp::now()).unwrap();
-    let serving = Arc::new(ServingCertificate::new(
-        authority.issue(Timestamp::now()).unwrap(),
-    ));
+    let window = || {
+        let day = Duration::from_hours(24);
+        Window::around(Timestamp::now(), day, day)
+    };
+    let authority = Authority::new(window()).unwrap();
+    let names = with_loopback(&[]);
+    let issue = || {
+        let issued = authority.issue(&names, window()).unwrap();
+        issued.pair(Timestamp::now()).unwrap()
+    };
+    let serving = Arc::new(ServingCertificate::new(issue()));
     let server = Arc::new(
         Running::with(
             serving.clone(),
-            authority.certificate_pem(),
+            authority.anchor().pem(),
             SETTINGS,
             TlsVersion::Tls13,
         )
@@ -117,7 +126,7 @@ async fn renews_its_certificate_under_load_without_a_failed_handshake() {
         })
         .collect();
     for _ in 0..50 {
-        serving.replace(authority.issue(Timestamp::now()).unwrap());
+        serving.replace(issue());
         sleep(Duration::from_millis(10)).await;
     }
     enough.store(true, Ordering::SeqCst);

@@ -24,6 +24,12 @@
 {{- if .Values.webhooks.policies.enabled }}
 - --webhook-configuration={{ include "vouchsafe.fullname" . }}-policies
 {{- end }}
+{{- range $flag, $value := dict "lifetime" "lifetimeSeconds" "authority-lifetime" "authorityLifetimeSeconds" "grace" "graceSeconds" "overlap" "overlapSeconds" }}
+{{- $seconds := get $.Values.tls.managed $value }}
+{{- if not (has (kindOf $seconds) (list "invalid" "string")) }}
+- --tls-{{ $flag }}={{ $seconds | int64 }}
+{{- end }}
+{{- end }}
 {{- else }}
 - --tls-cert=/etc/vouchsafe/tls/tls.crt
 - --tls-key=/etc/vouchsafe/tls/tls.key

@@ -1,4 +1,4 @@
-//! Who may call: clients that show a certificate of an authority that the operator names (T-80).
+//! Who may call: clients that show a certificate of an authority that the operator names (T-81).
 //!
 //! *In*: a PEM file with one authority or more, read again and again and compared by content. *Out*: a [`ClientAuthorities`] that every
 //! handshake asks. A file that cannot be used changes nothing.

@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn refuses_an_authority_that_ends_before_its_successor_is_known() {
         let short = Lifetimes {
-            authority: Life::new(Duration::from_secs(60)),
+            authority: Life::new(Duration::from_mins(1)),
             overlap: Duration::from_secs(5),
             ..Lifetimes::DEFAULT
         };

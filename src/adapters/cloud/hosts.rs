@@ -64,11 +64,8 @@ impl CloudRegistry {
                 let is_ours = is_account(account) && is_region(region);
                 is_ours.then(|| Self::ecr(region, *kind == "dkr-ecr-fips"))
             }
-            ["public", "ecr", "aws"] | ["gcr", "io"] => Some(if host == "gcr.io" {
-                Self::Google
-            } else {
-                Self::EcrPublic
-            }),
+            ["public", "ecr", "aws"] => Some(Self::EcrPublic),
+            ["gcr", "io"] => Some(Self::Google),
             [part, "gcr", "io"] => is_label(part).then_some(Self::Google),
             [part, "pkg", "dev"] => {
                 let location = part.strip_suffix("-docker");

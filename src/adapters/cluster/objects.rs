@@ -1,6 +1,6 @@
 //! Everything that is enforced, as the API server has it: four watches, and what they have seen together.
 //!
-//! *In*: ClusterImagePolicies and TrustRoots of the cluster, ConfigMaps and Secrets of our own namespace. *Out*: [`Objects`], whole, a
+//! *In*: `ClusterImagePolicy`s and `TrustRoot`s of the cluster, ConfigMaps and Secrets of our own namespace. *Out*: [`Objects`], whole, a
 //! moment after something has changed. An object that cannot be read stops neither its watch nor the others: it is handed on as one
 //! that cannot be read.
 
@@ -232,22 +232,18 @@ fn parts(raw: Raw) -> (ObjectMeta, Option<Status>, Value) {
 
 /// A ConfigMap or a Secret. One that cannot be read is not there, for policies as for us; what stands in it is not told.
 fn plain<K: DeserializeOwned + Resource>(raw: Raw) -> Option<Arc<K>> {
-    match serde_json::from_value::<K>(raw.object) {
-        Ok(mut object) => {
-            let metadata = object.meta_mut();
-            metadata.managed_fields = None;
-            // `kubectl apply` keeps a copy of what it applied there.
-            metadata.annotations = None;
-            Some(Arc::new(object))
-        }
-        Err(_) => {
-            tracing::warn!(
-                name = raw.name,
-                "a ConfigMap or Secret cannot be read; it counts as missing"
-            );
-            None
-        }
-    }
+    let Ok(mut object) = serde_json::from_value::<K>(raw.object) else {
+        tracing::warn!(
+            name = raw.name,
+            "a ConfigMap or Secret cannot be read; it counts as missing"
+        );
+        return None;
+    };
+    let metadata = object.meta_mut();
+    metadata.managed_fields = None;
+    // `kubectl apply` keeps a copy of what it applied there.
+    metadata.annotations = None;
+    Some(Arc::new(object))
 }
 
 #[cfg(test)]

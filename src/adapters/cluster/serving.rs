@@ -180,7 +180,7 @@ impl Keeper {
         let mut seen = self.configurations.read().await;
         self.sightings.record(&seen.sights(), Instant::now());
         let found = self.secret.read().await?;
-        let held = self.secret.contents(&found)?;
+        let held = self.secret.contents(found.as_ref())?;
         let step = self.view(held.as_ref()).step();
         let (held, stepped) = match (step, held) {
             (None, Some(held)) => (held, false),

@@ -24,9 +24,9 @@ use super::store::{Raw, Store};
 /// The resources that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Watched {
-    /// ClusterImagePolicies.
+    /// The `ClusterImagePolicy`s.
     Policies,
-    /// TrustRoots.
+    /// The `TrustRoot`s.
     TrustRoots,
     /// The ConfigMaps of our namespace.
     ConfigMaps,
@@ -320,20 +320,15 @@ impl<V: Clone> Watch<'_, V> {
         self.observer.failed(self.resource);
         let wait = attempts.next();
         let (resource, error) = (self.resource.as_str(), failure.in_words());
-        if !std::mem::replace(&mut attempts.trouble, true) {
+        if std::mem::replace(&mut attempts.trouble, true) {
+            let failures = attempts.failures;
+            tracing::debug!(resource, what, error, failures, "still not");
+        } else {
             tracing::warn!(
                 resource,
                 what,
                 error,
                 "the API server could not be followed; what is known stays in force"
-            );
-        } else {
-            tracing::debug!(
-                resource,
-                what,
-                error,
-                failures = attempts.failures,
-                "still not"
             );
         }
         sleep(wait).await;

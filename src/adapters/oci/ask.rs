@@ -191,7 +191,9 @@ impl Asking {
                 Outcome::Absent { .. } if candidate.is_good() => return Ok(None),
                 Outcome::Absent { known: true } => absent = true,
                 Outcome::Absent { known: false } if !is_anonymous => {}
-                Outcome::Absent { known: false } if denials.is_empty() => return absence(ask),
+                Outcome::Absent { known: false } if denials.is_empty() => {
+                    return unseen(ask).map_or(Ok(None), Err);
+                }
                 Outcome::Absent { known: false } => {
                     denials.push(format!("{}: status 404", candidate.source()));
                 }
@@ -201,11 +203,10 @@ impl Asking {
             }
         }
         if absent {
-            return absence(ask);
+            return unseen(ask).map_or(Ok(None), Err);
         }
         self.authorizer.unlearn(repository).await;
-        absence(ask)?;
-        Err(auth(ask, denials.join("; ")))
+        Err(unseen(ask).unwrap_or_else(|| auth(ask, denials.join("; "))))
     }
 
     /// One candidate's turn, in a place of its own.
@@ -447,15 +448,13 @@ fn with_code(status: u16, code: Option<&'static str>) -> String {
     )
 }
 
-/// That there is nothing, unless credentials are missing with which there could be something.
-fn absence(ask: &Ask<'_>) -> Result<Option<Fetched>, FetchError> {
-    match ask.access.keychain.unread() {
-        None => Ok(None),
-        Some(detail) => Err(FetchError::Credentials {
-            registry: ask.repository.registry().to_owned(),
-            detail: detail.to_owned(),
-        }),
-    }
+/// Why an absence is not believed: credentials are missing with which there could be something.
+fn unseen(ask: &Ask<'_>) -> Option<FetchError> {
+    let unread = ask.access.keychain.unread()?;
+    Some(FetchError::Credentials {
+        registry: ask.repository.registry().to_owned(),
+        detail: unread.to_owned(),
+    })
 }
 
 fn auth(ask: &Ask<'_>, detail: String) -> FetchError {

@@ -150,9 +150,10 @@ impl Contents {
             return Err(Unusable::NotAnnounced);
         }
         let previous: Vec<Anchor> = trusted.into_iter().filter(|one| !is_next(one)).collect();
-        let succeeded = match previous.is_empty() {
-            true => None,
-            false => Some(time(values, SUCCEEDED)?),
+        let succeeded = if previous.is_empty() {
+            None
+        } else {
+            Some(time(values, SUCCEEDED)?)
         };
         Ok(Self {
             next,

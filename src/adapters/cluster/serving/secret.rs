@@ -58,7 +58,7 @@ impl SharedSecret {
     /// What it holds; `None` where there is nothing that can be used, and it may be written.
     pub(super) fn contents(
         &self,
-        found: &Option<Secret>,
+        found: Option<&Secret>,
     ) -> Result<Option<Contents>, ServingError> {
         let Some(secret) = found else {
             return Ok(None);

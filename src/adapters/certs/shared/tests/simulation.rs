@@ -21,12 +21,12 @@ const TROUBLE: u64 = 60;
 
 const LIVES: Lifetimes = Lifetimes {
     certificate: Life {
-        valid: Duration::from_secs(900),
+        valid: Duration::from_mins(15),
         renew_after: Duration::from_secs(100),
     },
     authority: Life {
         valid: Duration::from_secs(2_000),
-        renew_after: Duration::from_secs(600),
+        renew_after: Duration::from_mins(10),
     },
     grace: Duration::from_secs(30),
     // More than two clocks that are wrong and a replica that is cut off take away.
@@ -176,7 +176,7 @@ impl Replica {
                 }
             }
             Phase::Written { version, held } => {
-                self.finish(api, version, held, now, clock);
+                self.finish(api, version, &held, now, clock);
                 Phase::Idle
             }
         };
@@ -186,7 +186,7 @@ impl Replica {
         &mut self,
         api: &mut Api,
         version: u64,
-        held: Contents,
+        held: &Contents,
         now: Timestamp,
         clock: Instant,
     ) {
@@ -201,7 +201,7 @@ impl Replica {
         } else {
             self.sightings.record(&[Sight::Unknown], clock);
         }
-        if self.view(Some(&held), now, clock).may_show() {
+        if self.view(Some(held), now, clock).may_show() {
             let same = self.shown.as_ref().filter(|s| s.anchor == *held.anchor());
             if same.is_none() {
                 api.tell("shown", &[held.anchor().clone()].into());
@@ -212,7 +212,7 @@ impl Replica {
                 since: same.map_or(clock, |shown| shown.since),
             });
         }
-        self.ready |= self.view(Some(&held), now, clock).is_published();
+        self.ready |= self.view(Some(held), now, clock).is_published();
     }
 }
 
