@@ -1,6 +1,6 @@
 //! What happens to a watch: the last known state stays, and what happened meanwhile is caught up with.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -16,6 +16,16 @@ fn lists(stage: &Stage) -> usize {
         .iter()
         .filter(|asked| asked.lists("clusterimagepolicies"))
         .count()
+}
+
+/// Tells the watch this line until it breaks: what is told while no watch is open is told to nobody.
+async fn breaks_by(stage: &Stage, line: &str) {
+    let (before, since) = (stage.metric(FAILURES).await, Instant::now());
+    while stage.metric(FAILURES).await <= before {
+        assert!(since.elapsed() < Duration::from_secs(20), "not by {line}");
+        stage.server.inject("clusterimagepolicies", line);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test]
@@ -48,10 +58,7 @@ async fn lists_again_when_a_running_watch_is_told_that_its_version_is_gone() {
     let gone = json!({"type": "ERROR", "object": {
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410, "message": "gone",
     }});
-    stage
-        .server
-        .inject("clusterimagepolicies", &gone.to_string());
-    stage.counts(FAILURES, 1.0).await;
+    breaks_by(&stage, &gone.to_string()).await;
     stage.server.put(passing("other", "other/"));
     stage.becomes_admitted("other/tool").await;
     assert!(lists(&stage) > before, "it was not listed again");
@@ -117,12 +124,7 @@ async fn an_event_that_cannot_be_read_costs_nothing_but_the_watch() {
         r#"{"type":"ADDED","object":{"metadata":{}}}"#,
         r#"{"type":"BOOKMARK","object":{"apiVersion":"v1","kind":"X","metadata":{"resourceVersion":""}}}"#,
     ] {
-        let failures = stage.metric(FAILURES).await;
-        // What is told while no watch is open is told to nobody.
-        while stage.metric(FAILURES).await <= failures {
-            stage.server.inject("clusterimagepolicies", line);
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        breaks_by(&stage, line).await;
     }
     stage.server.delete(&format!("{POLICIES}/shop"));
     stage.becomes_denied("shop/cart", "no-match").await;
