@@ -86,8 +86,8 @@ fn comes_over() {
 
     guard.end(cluster);
     assert_eq!(policies(cluster), before);
-    // Its finalizers would keep a policy that is deleted for ever.
-    cluster.ok(&["delete", "cip", "second", "--timeout=30s"]);
+    // Its finalizers would keep a policy that is deleted for ever. They go when its Leases have run out, a minute after it.
+    cluster.ok(&["delete", "cip", "second", "--timeout=120s"]);
     let configurations = cluster.ok(&[
         "get",
         "validatingwebhookconfiguration,mutatingwebhookconfiguration",
