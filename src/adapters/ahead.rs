@@ -317,8 +317,8 @@ mod tests {
 
     const TIMES: Times = Times {
         fresh: Duration::from_secs(45),
-        good: Duration::from_secs(60),
-        last: Duration::from_secs(600),
+        good: Duration::from_mins(1),
+        last: Duration::from_mins(10),
     };
 
     /// Counts its fetches; each takes a tenth of a second, and fails while it is told to.

@@ -117,7 +117,7 @@ impl TrustMaterial {
             return Ok(None);
         };
         let mut root = prepared.root.clone();
-        let issuers = root::of_authorities(key.issuing(certificates)?)?;
+        let issuers = root::of_authorities(&key.issuing(certificates)?)?;
         root.certificate_authorities
             .extend(issuers.certificate_authorities);
         Self::prepare(root, self.epoch, None).map(Some)

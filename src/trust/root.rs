@@ -77,13 +77,11 @@ pub(super) fn of_certificates(pem: &str) -> Result<TrustedRoot, InvalidTrustRoot
         })
         .collect();
     let certificates = certificates.map_err(|e| InvalidTrustRoot::unusable(&e))?;
-    of_authorities(vec![
-        json!({ "uri": "", "certChain": { "certificates": certificates } }),
-    ])
+    of_authorities(&[json!({ "uri": "", "certChain": { "certificates": certificates } })])
 }
 
 /// A root with these certificate authorities.
-pub(super) fn of_authorities(authorities: Vec<Value>) -> Result<TrustedRoot, InvalidTrustRoot> {
+pub(super) fn of_authorities(authorities: &[Value]) -> Result<TrustedRoot, InvalidTrustRoot> {
     let root = from_json(json!({ "mediaType": V01, "certificateAuthorities": authorities }))?;
     check_counts(&root)?;
     Ok(root)

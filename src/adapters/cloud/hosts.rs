@@ -103,10 +103,6 @@ fn is_label(label: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn ecr(region: &str, is_fips: bool) -> Option<CloudRegistry> {
-        Some(CloudRegistry::ecr(region, is_fips))
-    }
-
     #[test]
     fn registries_of_clouds_are_known_by_their_whole_names() {
         let of = CloudRegistry::of;
@@ -128,7 +124,11 @@ mod tests {
             ),
             ("123456789012.dkr-ecr.us-east-1.on.aws", "us-east-1", false),
         ] {
-            assert_eq!(of(host), ecr(region, is_fips), "{host}");
+            assert_eq!(
+                of(host),
+                Some(CloudRegistry::ecr(region, is_fips)),
+                "{host}"
+            );
         }
         assert_eq!(of("public.ecr.aws"), Some(CloudRegistry::EcrPublic));
         for host in ["gcr.io", "eu.gcr.io", "EUROPE-docker.pkg.dev"] {

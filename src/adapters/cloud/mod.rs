@@ -324,7 +324,10 @@ mod tests {
     fn a_token_is_fetched_again_at_half_of_its_life_and_not_used_in_its_last_moments() {
         let ecr = times(Duration::from_hours(12));
         assert_eq!(ecr.fresh, Duration::from_hours(6));
-        assert_eq!(ecr.last, Duration::from_hours(12) - MARGIN);
+        assert_eq!(
+            ecr.last,
+            Duration::from_hours(12).checked_sub(MARGIN).unwrap()
+        );
         let short = times(Duration::from_secs(10));
         assert_eq!(short.last, Duration::from_secs(9));
     }

@@ -256,7 +256,7 @@ mod tests {
         Raw::new(object).unwrap()
     }
 
-    fn written(spec: Value, status: Value) -> Raw {
+    fn written(spec: &Value, status: &Value) -> Raw {
         raw(json!({
             "apiVersion": "policy.sigstore.dev/v1alpha1", "kind": "ClusterImagePolicy",
             "metadata": {"name": "p", "resourceVersion": "7", "generation": 2, "managedFields": [{"manager": "kubectl"}]},
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn reads_a_policy_whatever_another_controller_wrote_into_its_status() {
         let spec = json!({"images": [{"glob": "shop/**"}]});
-        let read = policy(written(spec, json!({"conditions": "none"}))).unwrap();
+        let read = policy(written(&spec, &json!({"conditions": "none"}))).unwrap();
         assert_eq!(read.metadata.generation, Some(2));
         assert_eq!(read.metadata.managed_fields, None);
         assert_eq!(read.status, None);
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn keeps_of_an_unreadable_policy_what_it_is_about() {
         let spec = json!({"images": [{"glob": "shop/**"}, {"pattern": "x"}, 3], "mode": "warn", "novel": true});
-        let read = policy(written(spec, Value::Null)).unwrap_err();
+        let read = policy(written(&spec, &Value::Null)).unwrap_err();
         let globs: Vec<&str> = read
             .images
             .iter()
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(globs, ["shop/**", "", ""]);
         assert_eq!(read.mode, "warn");
         assert_eq!(read.metadata.name.as_deref(), Some("p"));
-        let read = policy(written(json!("nothing"), Value::Null)).unwrap_err();
+        let read = policy(written(&json!("nothing"), &Value::Null)).unwrap_err();
         assert!(read.images.is_empty());
     }
 

@@ -39,7 +39,7 @@ const NAME: usize = 253;
 /// What was found is used without a look for a minute, and where the API server does not answer for ten.
 const FOUND: Times = Times {
     fresh: Duration::from_secs(45),
-    good: Duration::from_secs(60),
+    good: Duration::from_mins(1),
     last: Duration::from_mins(10),
 };
 /// What was not there may come at any moment, often together with the Pod that names it.

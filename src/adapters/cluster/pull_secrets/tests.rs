@@ -151,7 +151,7 @@ async fn secrets_of_the_pod_come_before_those_of_its_service_account_and_each_is
     for _ in 0..20 {
         passwords(&credentials, &scope(&["a"])).await.unwrap();
     }
-    assert_eq!(server.asked(), [] as [String; 0]);
+    assert!(server.asked().is_empty());
 }
 
 #[tokio::test]
@@ -269,7 +269,7 @@ async fn t12_a_name_leads_to_nothing_outside_of_its_namespace() {
     let mut elsewhere = scope(&["root"]);
     elsewhere.namespace = "../kube-system".to_owned();
     assert_eq!(passwords(&credentials, &elsewhere).await.unwrap(), none);
-    assert_eq!(server.asked(), [] as [String; 0]);
+    assert!(server.asked().is_empty());
 }
 
 #[tokio::test]
