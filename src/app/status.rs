@@ -149,13 +149,14 @@ impl StatusKeeper {
         stop: CancellationToken,
     ) {
         let mut wait = Duration::ZERO;
+        // The same one all the time, which knows what it has told.
+        let mut changes = self.leadership.clone();
         loop {
-            let mut leadership = self.leadership.clone();
             let something = async {
                 tokio::select! {
                     // Whoever reports has ended: so do we, soon.
                     changed = reports.changed() => if changed.is_err() { std::future::pending::<()>().await },
-                    () = leadership.changed() => {}
+                    () = changes.changed() => {}
                     () = sleep(wait) => {}
                 }
             };

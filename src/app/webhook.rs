@@ -102,14 +102,7 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     let readiness = Readiness::new();
     let observer = Arc::new(Requests(Arc::clone(&metrics)));
     let cluster = connect(&settings).await?;
-    let (judge, limits) = (&settings.judge, &settings.limits);
-    let engine = match &cluster {
-        None => Engine::new(judge, limits, observer),
-        Some((cluster, _)) => Engine::in_cluster(judge, limits, observer, |own| {
-            Arc::new(ClusterCredentials::new(cluster.client(), own, limits))
-        }),
-    };
-    let engine = engine?.keeping(settings.max_stale);
+    let engine = engine(&settings, cluster.as_ref(), observer)?;
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
     let (engine, broken, denials) = if let Some((cluster, cluster_settings)) = &cluster {
         let engine = Arc::new(engine.awaiting_policies());
@@ -257,6 +250,22 @@ async fn serve_admin(
     };
     bound.serve(router, settings, stop).await;
     "the admin listener"
+}
+
+/// The engine, with the credentials that there are where it runs. It has no policies yet.
+fn engine(
+    settings: &WebhookSettings,
+    cluster: Option<&(Cluster, ClusterSettings)>,
+    observer: Arc<Requests>,
+) -> anyhow::Result<Engine> {
+    let (judge, limits) = (&settings.judge, &settings.limits);
+    let engine = match cluster {
+        None => Engine::new(judge, limits, observer),
+        Some((cluster, _)) => Engine::in_cluster(judge, limits, observer, |own| {
+            Arc::new(ClusterCredentials::new(cluster.client(), own, limits))
+        }),
+    };
+    Ok(engine?.keeping(settings.max_stale))
 }
 
 /// The cluster, where there is one. Nothing is asked of it yet.

@@ -27,7 +27,7 @@ Example, in a Pod that has the Secret of the certificate mounted:
   vouchsafe probe --ca /etc/vouchsafe/ca/ca.crt https://vouchsafe.cosign-system.svc"
 )]
 pub(super) struct ProbeArgs {
-    /// Where the webhook is: https://HOST[:PORT]
+    /// Where the webhook is, as `https://HOST[:PORT]`
     #[arg(value_name = "URL")]
     url: reqwest::Url,
 

@@ -47,7 +47,7 @@ pub(super) fn check(
         let path = format!("spec.authorities[{index}]");
         found.extend(transparency(subject, authority, &path, lossy));
         found.extend(keyless(subject, authority, &path, known));
-        found.extend(sources(subject, authority, &path, known));
+        found.extend(sources(subject, authority, &path));
         found.extend(keys(subject, authority, &path, known));
         let programs = authority.attestations.iter().flat_map(|a| &a.policy);
         let at = format!("{path}.attestations.policy");
@@ -308,35 +308,12 @@ fn keyless(
     found
 }
 
-/// Where evidence is kept, and with whose credentials it is read.
-fn sources(
-    subject: &Subject,
-    authority: &api::Authority,
-    path: &str,
-    known: &Known<'_>,
-) -> Vec<Finding> {
+/// Where evidence is kept.
+fn sources(subject: &Subject, authority: &api::Authority, path: &str) -> Vec<Finding> {
     let mut found = Vec::new();
     for (index, source) in authority.sources.iter().enumerate() {
         let at = format!("{path}.source[{index}]");
         found.extend(plain_http(subject, &source.oci, &format!("{at}.oci")));
-        if !source.signature_pull_secrets.is_empty() {
-            let names: Vec<&str> = source
-                .signature_pull_secrets
-                .iter()
-                .map(|secret| secret.name.as_str())
-                .collect();
-            found.push(subject.finding(
-                Severity::Blocks,
-                "pull-secrets",
-                format!("{at}.signaturePullSecrets"),
-                format!(
-                    "Secrets {} are read in Vouchsafe's namespace, {}; policy-controller reads them in the workload's. What is missing there denies",
-                    names.join(", "),
-                    known.target.namespace
-                ),
-                [&format!("copy them into {} before enforcing", known.target.namespace)],
-            ));
-        }
         if authority.signature_format == "bundle" && !source.oci.is_empty() {
             found.push(subject.finding(
                 Severity::Changes,

@@ -101,16 +101,12 @@ fn authorities_that_ask_otherwise_are_found(
 }
 
 #[test]
-fn secrets_of_another_namespace_and_plain_registries_are_found_in_sources() {
+fn keys_in_secrets_and_plain_registries_are_found_in_sources() {
     let key = json!({"secretRef": {"name": "key"}});
     let source = json!([{"oci": "registry.local/sigs", "signaturePullSecrets": [{"name": "s"}]}]);
     assert_eq!(
         codes(&[with(json!({"key": key, "source": source}))]),
-        [
-            (BLOCKS, "pull-secrets"),
-            (CHANGES, "plain-http"),
-            (NOTE, "secret")
-        ]
+        [(CHANGES, "plain-http"), (NOTE, "secret")]
     );
 }
 

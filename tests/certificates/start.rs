@@ -138,8 +138,13 @@ async fn what_was_trusted_before_stays_trusted_while_a_new_authority_is_made() {
     let first = Replica::ready(&api).await;
     let old = value(&api, "ca.crt");
     drop(first);
+    // Until it is gone.
+    sleep(Duration::from_millis(100)).await;
     api.delete(SECRET);
-    let second = Replica::ready(&api).await;
+    let mut longer = settings();
+    longer.lifetimes.overlap = Duration::from_secs(5);
+    let second = Replica::start(&api, longer).await;
+    until("ready", PATIENCE, || second.is_ready()).await;
     let trusted = value(&api, "ca.crt");
     assert!(trusted.ends_with(&old) && trusted.len() > old.len());
     assert_eq!(bundles(&api, MUTATING), [trusted.clone()]);

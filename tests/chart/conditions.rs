@@ -91,10 +91,11 @@ fn every_update(kinds: &Kinds, mut visit: impl FnMut(&str, &Asked<'_>)) {
         for (index, first) in edits.iter().enumerate() {
             for second in &edits[index..] {
                 // Edits of containers that another one took away mean nothing.
-                if second.name.starts_with("no ") || first.name.starts_with("no ") {
-                    if first.name != second.name && !first.name.starts_with("nothing") {
-                        continue;
-                    }
+                let takes_away = [first, second]
+                    .iter()
+                    .any(|edit| edit.name.starts_with("no "));
+                if takes_away && first.name != second.name && first.name != "nothing" {
+                    continue;
                 }
                 for reversed in [false, true] {
                     let (old, mut new) =

@@ -47,7 +47,7 @@ const SCALED: &[&str] = &[
 pub(crate) const EDITS: [Edit; 32] = [
     Edit::new("nothing", |_| {}),
     Edit::new("a label", |it| {
-        it.new["metadata"]["labels"]["a"] = json!("b")
+        it.new["metadata"]["labels"]["a"] = json!("b");
     }),
     Edit::new("an annotation", |it| {
         it.new["metadata"]["annotations"] = json!({"a": "b"});
@@ -66,10 +66,10 @@ pub(crate) const EDITS: [Edit; 32] = [
         it.new["metadata"]["resourceVersion"] = json!("2");
     }),
     Edit::new("status", |it| {
-        it.new["status"] = json!({"phase": "Running", "replicas": 9})
+        it.new["status"] = json!({"phase": "Running", "replicas": 9});
     }),
     Edit::new("an image", |it| {
-        it.spec()["containers"][0]["image"] = json!("b")
+        it.spec()["containers"][0]["image"] = json!("b");
     }),
     Edit::new("an image of an init container", |it| {
         it.spec()["initContainers"][0]["image"] = json!("b");
@@ -98,16 +98,16 @@ pub(crate) const EDITS: [Edit; 32] = [
         it.spec()["containers"][0]["env"] = json!([{"name": "A", "value": "b"}]);
     }),
     Edit::new("a toleration", |it| {
-        it.spec()["tolerations"] = json!([{"operator": "Exists"}])
+        it.spec()["tolerations"] = json!([{"operator": "Exists"}]);
     }),
     Edit::new("a scheduling gate less", |it| {
         it.spec().as_object_mut().unwrap().remove("schedulingGates");
     }),
     Edit::new("activeDeadlineSeconds", |it| {
-        it.spec()["activeDeadlineSeconds"] = json!(7)
+        it.spec()["activeDeadlineSeconds"] = json!(7);
     }),
     Edit::new("a node selector", |it| {
-        it.spec()["nodeSelector"] = json!({"image": "b"})
+        it.spec()["nodeSelector"] = json!({"image": "b"});
     }),
     Edit::new("a label of the template", |it| {
         it.template()["metadata"]["labels"] = json!({"a": "b"});
@@ -116,13 +116,13 @@ pub(crate) const EDITS: [Edit; 32] = [
         it.template().as_object_mut().unwrap().remove("spec");
     }),
     Edit::of("more replicas", SCALED, |it| {
-        it.new["spec"]["replicas"] = json!(5)
+        it.new["spec"]["replicas"] = json!(5);
     }),
     Edit::of("fewer replicas", SCALED, |it| {
-        it.new["spec"]["replicas"] = json!(1)
+        it.new["spec"]["replicas"] = json!(1);
     }),
     Edit::of("no replicas", SCALED, |it| {
-        it.new["spec"]["replicas"] = json!(0)
+        it.new["spec"]["replicas"] = json!(0);
     }),
     Edit::of("replicas left out", SCALED, |it| {
         it.new["spec"].as_object_mut().unwrap().remove("replicas");
@@ -131,13 +131,13 @@ pub(crate) const EDITS: [Edit; 32] = [
         it.spec()["volumes"][0]["containerDisk"]["image"] = json!("b");
     }),
     Edit::of("paused", &["Deployment"], |it| {
-        it.new["spec"]["paused"] = json!(true)
+        it.new["spec"]["paused"] = json!(true);
     }),
     Edit::of("suspended", &["Job", "CronJob"], |it| {
-        it.new["spec"]["suspend"] = json!(true)
+        it.new["spec"]["suspend"] = json!(true);
     }),
     Edit::of("a schedule", &["CronJob"], |it| {
-        it.new["spec"]["schedule"] = json!("@daily")
+        it.new["spec"]["schedule"] = json!("@daily");
     }),
 ];
 

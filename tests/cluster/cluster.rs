@@ -275,12 +275,12 @@ impl Cluster {
 
     /// [`POLICY`].
     pub(crate) fn release_policy(&self) -> Value {
-        let glob = format!("{}/**", self.stage.host());
-        self.policy(POLICY, &glob, &self.stage.release_key())
+        self.policy(POLICY, "**", &self.stage.release_key())
     }
 
-    /// A policy by which images of that glob want a signature by that key.
+    /// A policy by which images of our registry that match `glob` want a signature by that key.
     pub(crate) fn policy(&self, name: &str, glob: &str, key: &str) -> Value {
+        let glob = format!("{}/{glob}", self.stage.host());
         json!({
             "apiVersion": "policy.sigstore.dev/v1beta1",
             "kind": "ClusterImagePolicy",

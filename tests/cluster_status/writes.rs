@@ -440,7 +440,7 @@ async fn a_conflict_is_tried_again_and_what_is_gone_is_passed_over() {
 
 #[tokio::test]
 async fn an_api_server_that_refuses_is_asked_ever_more_rarely_and_told_in_the_end() {
-    let keeper = Keeper::start(true, QUICK).await;
+    let keeper = Keeper::start(false, QUICK).await;
     keeper.policy("release", &good(), None);
     keeper.server.on(|asked| {
         asked
@@ -449,9 +449,12 @@ async fn an_api_server_that_refuses_is_asked_ever_more_rarely_and_told_in_the_en
             .then_some(Fault::Status(503))
     });
     keeper.report();
+    keeper.leads.send_replace(true);
     sleep(Duration::from_secs(1)).await;
     let tried = writes(&keeper.server).len();
     assert!((2..=9).contains(&tried), "{tried} tries");
+    let asked = keeper.server.asked().len();
+    assert!(asked <= 2 * tried, "{asked} requests");
     keeper.server.clear_faults();
     until("its status is written", SOON, || {
         keeper.ready("release") == "True "

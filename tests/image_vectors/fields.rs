@@ -36,37 +36,37 @@ type Row = (&'static str, fn(&mut Scene));
 
 const POLICY: &[Row] = &[
     ("another issuer", |s| {
-        s.identity()["issuer"] = json!("https://accounts.google.com")
+        s.identity()["issuer"] = json!("https://accounts.google.com");
     }),
     ("the issuer without its scheme", |s| {
-        s.identity()["issuer"] = json!("token.actions.githubusercontent.com")
+        s.identity()["issuer"] = json!("token.actions.githubusercontent.com");
     }),
     ("the issuer with a slash more", |s| {
-        s.identity()["issuer"] = json!("https://token.actions.githubusercontent.com/")
+        s.identity()["issuer"] = json!("https://token.actions.githubusercontent.com/");
     }),
     ("another branch in the subject", |s| {
-        s.subject("refs/heads/main", "refs/heads/develop")
+        s.subject("refs/heads/main", "refs/heads/develop");
     }),
     ("another workflow in the subject", |s| {
-        s.subject("build.yml", "release.yml")
+        s.subject("build.yml", "release.yml");
     }),
     ("another repository in the subject", |s| {
-        s.subject("S3C-demo", "S3C-demo-fork")
+        s.subject("S3C-demo", "S3C-demo-fork");
     }),
     ("another owner in the subject", |s| {
-        s.subject("MattiasGees", "mattiasgees")
+        s.subject("MattiasGees", "mattiasgees");
     }),
     ("a part of the subject", |s| {
-        s.subject("/.github/workflows/build.yml@refs/heads/main", "")
+        s.subject("/.github/workflows/build.yml@refs/heads/main", "");
     }),
     ("a pattern of another issuer", |s| {
-        s.pattern("issuer", "^https://accounts[.]google[.]com$")
+        s.pattern("issuer", "^https://accounts[.]google[.]com$");
     }),
     ("a pattern of another subject", |s| {
-        s.pattern("subject", "^https://github[.]com/another/")
+        s.pattern("subject", "^https://github[.]com/another/");
     }),
     ("no identity", |s| {
-        s.authority()["keyless"]["identities"] = json!([])
+        s.authority()["keyless"]["identities"] = json!([]);
     }),
     ("a key in place of the identity", |s| {
         let key = include_str!("../data/recorded/cosign-3.1/keys/release.pub");
@@ -81,53 +81,50 @@ const POLICY: &[Row] = &[
         );
     }),
     ("a trust root that is not there", |s| {
-        s.authority()["keyless"]["trustRootRef"] = json!("elsewhere")
+        s.authority()["keyless"]["trustRootRef"] = json!("elsewhere");
     }),
     ("a log of a trust root that is not there", |s| {
-        s.authority()["ctlog"] = json!({"trustRootRef": "elsewhere"})
+        s.authority()["ctlog"] = json!({"trustRootRef": "elsewhere"});
     }),
     ("a timestamp", |s| {
-        s.authority()["rfc3161timestamp"] = json!({})
+        s.authority()["rfc3161timestamp"] = json!({});
     }),
-    (
-        "an attestation",
-        |s| {
-            s.authority()["attestations"] =
-                json!([{"name": "a", "predicateType": "https://slsa.dev/provenance/v1"}])
-        },
-    ),
+    ("an attestation", |s| {
+        s.authority()["attestations"] =
+            json!([{"name": "a", "predicateType": "https://slsa.dev/provenance/v1"}]);
+    }),
     ("bundles alone", |s| {
-        s.authority()["signatureFormat"] = json!("bundle")
+        s.authority()["signatureFormat"] = json!("bundle");
     }),
     ("another place of signatures", |s| {
         let oci = format!("{}/elsewhere", s.host());
         s.authority()["source"] = json!([{"oci": oci}]);
     }),
     ("another prefix of tags", |s| {
-        s.authority()["source"] = json!([{"tagPrefix": "other"}])
+        s.authority()["source"] = json!([{"tagPrefix": "other"}]);
     }),
     ("an authority that refuses all", |s| {
-        *s.authority() = json!({"name": "page", "static": {"action": "fail"}})
+        *s.authority() = json!({"name": "page", "static": {"action": "fail"}});
     }),
     ("other images", |s| {
-        s.spec["images"] = json!([{"glob": "registry.example.com/**"}])
+        s.spec["images"] = json!([{"glob": "registry.example.com/**"}]);
     }),
 ];
 
 const ROOT: &[Row] = &[
     ("no certificate authority", |s| {
-        s.root["certificateAuthorities"] = json!([])
+        s.root["certificateAuthorities"] = json!([]);
     }),
     ("a certificate authority that ended before", |s| {
-        s.ended("certificateAuthorities", "")
+        s.ended("certificateAuthorities", "");
     }),
     ("no log of certificates", |s| s.root["ctlogs"] = json!([])),
     ("a log of certificates that ended before", |s| {
-        s.ended("ctlogs", "/publicKey")
+        s.ended("ctlogs", "/publicKey");
     }),
     ("no transparency log", |s| s.root["tlogs"] = json!([])),
     ("a transparency log that ended before", |s| {
-        s.ended("tlogs", "/publicKey")
+        s.ended("tlogs", "/publicKey");
     }),
     ("another key of the transparency log", |s| {
         let other = s.root["ctlogs"][0]["publicKey"]["rawBytes"].clone();
@@ -139,57 +136,57 @@ const ROOT: &[Row] = &[
 
 const BESIDE: &[Row] = &[
     ("no signature", |s| {
-        drop(s.annotations.as_object_mut().unwrap().remove(SIGNATURE))
+        drop(s.annotations.as_object_mut().unwrap().remove(SIGNATURE));
     }),
     ("another signature", |s| {
-        s.base64(SIGNATURE, |bytes| flip(bytes, 40))
+        s.base64(SIGNATURE, |bytes| flip(bytes, 40));
     }),
     ("no certificate", |s| {
-        drop(s.annotations.as_object_mut().unwrap().remove(CERTIFICATE))
+        drop(s.annotations.as_object_mut().unwrap().remove(CERTIFICATE));
     }),
     ("no log entry", |s| {
-        drop(s.annotations.as_object_mut().unwrap().remove(ENTRY))
+        drop(s.annotations.as_object_mut().unwrap().remove(ENTRY));
     }),
     ("another promise of the log", |s| {
         s.entry(|entry| {
             entry["SignedEntryTimestamp"] =
                 changed(&entry["SignedEntryTimestamp"], |bytes| flip(bytes, 40));
-        })
+        });
     }),
     ("another time of the entry", |s| {
         s.entry(|entry| {
             entry["Payload"]["integratedTime"] =
                 json!(entry["Payload"]["integratedTime"].as_i64().unwrap() + 1);
-        })
+        });
     }),
     ("another index of the entry", |s| {
         s.entry(|entry| {
             entry["Payload"]["logIndex"] =
                 json!(entry["Payload"]["logIndex"].as_i64().unwrap() + 1);
-        })
+        });
     }),
     ("another name of the log", |s| {
-        s.entry(|entry| entry["Payload"]["logID"] = json!("00".repeat(32)))
+        s.entry(|entry| entry["Payload"]["logID"] = json!("00".repeat(32)));
     }),
     ("the hash of something else in the entry", |s| {
         s.body(|body| {
             body["spec"]["data"]["hash"]["value"] = json!("00".repeat(32));
-        })
+        });
     }),
     ("another signature in the entry", |s| {
         s.body(|body| {
             let signature = &mut body["spec"]["signature"]["content"];
             *signature = changed(signature, |bytes| flip(bytes, 40));
-        })
+        });
     }),
     ("another certificate in the entry", |s| {
         s.body(|body| {
             let key = &mut body["spec"]["signature"]["publicKey"]["content"];
             *key = changed(key, |bytes| flip(bytes, 400));
-        })
+        });
     }),
     ("another kind of entry", |s| {
-        s.body(|body| body["kind"] = json!("rekord"))
+        s.body(|body| body["kind"] = json!("rekord"));
     }),
 ];
 
@@ -197,16 +194,16 @@ const IN_THE_CERTIFICATE: &[Row] = &[
     ("its serial number", |s| {
         s.certificate(|c| {
             c.tbs_certificate.serial_number =
-                x509_cert::serial_number::SerialNumber::new(&[7]).unwrap()
-        })
+                x509_cert::serial_number::SerialNumber::new(&[7]).unwrap();
+        });
     }),
     ("its issuer", |s| {
-        s.certificate(|c| c.tbs_certificate.issuer = "CN=fulcio".parse().unwrap())
+        s.certificate(|c| c.tbs_certificate.issuer = "CN=fulcio".parse().unwrap());
     }),
     ("its dates", |s| {
         s.certificate(|c| {
             c.tbs_certificate.validity.not_after = x509_cert::time::Time::INFINITY;
-        })
+        });
     }),
     ("its key", |s| {
         s.certificate(|c| {
@@ -219,37 +216,37 @@ const IN_THE_CERTIFICATE: &[Row] = &[
             flip(&mut bits, 20);
             c.tbs_certificate.subject_public_key_info.subject_public_key =
                 x509_cert::der::asn1::BitString::from_bytes(&bits).unwrap();
-        })
+        });
     }),
     ("its subject", |s| s.extension("2.5.29.17")),
     ("its purposes", |s| s.extension("2.5.29.37")),
     ("the issuer of the identity", |s| {
-        s.extension("1.3.6.1.4.1.57264.1.1")
+        s.extension("1.3.6.1.4.1.57264.1.1");
     }),
     ("its signed certificate timestamp", |s| {
-        s.extension("1.3.6.1.4.1.11129.2.4.2")
+        s.extension("1.3.6.1.4.1.11129.2.4.2");
     }),
     ("the signature of its authority", |s| {
         s.certificate(|c| {
             let mut bits = c.signature.raw_bytes().to_vec();
             flip(&mut bits, 20);
             c.signature = x509_cert::der::asn1::BitString::from_bytes(&bits).unwrap();
-        })
+        });
     }),
 ];
 
 const SIGNED: &[Row] = &[
     ("another image", |s| {
-        s.digest = format!("sha256:{}", "ab".repeat(32))
+        s.digest = format!("sha256:{}", "ab".repeat(32));
     }),
     ("another digest in the payload", |s| {
-        s.payload("d2d824e2", "00000000")
+        s.payload("d2d824e2", "00000000");
     }),
     ("another type of payload", |s| {
-        s.payload("cosign container image signature", "another signature")
+        s.payload("cosign container image signature", "another signature");
     }),
     ("another repository in the payload", |s| {
-        s.payload("mattiasgees", "another")
+        s.payload("mattiasgees", "another");
     }),
     ("a space in the payload", |s| s.payload.push(b' ')),
 ];

@@ -174,7 +174,7 @@ impl Container<'_> {
         self.board.change(self.index, |seen| {
             seen.ready = false;
             seen.started = false;
-            seen.last = ended.clone();
+            seen.last.clone_from(&ended);
             seen.state = ended;
         });
         End { code, after_signal }

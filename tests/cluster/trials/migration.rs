@@ -37,8 +37,7 @@ fn comes_over() {
     cluster.until("policies are taken", || {
         cluster.apply(&cluster.release_policy()).status.success()
     });
-    let second = format!("{}/t/signed*", cluster.stage().host());
-    let second = cluster.policy("second", &second, &cluster.stage().release_key());
+    let second = cluster.policy("second", "t/signed*", &cluster.stage().release_key());
     cluster.must(cluster.apply(&second));
     let images = cluster.images();
     cluster.until("the other one judges", || {
@@ -76,7 +75,7 @@ fn comes_over() {
         said.status.success()
     });
     // 6. The other one goes.
-    helm(&["uninstall", OTHER]);
+    cluster.must(cluster.helm(&["uninstall", OTHER]));
     cluster.until("we alone judge, and admit", || {
         let said = cluster.try_to_run(namespace, &images.signed.by_digest);
         said.status.success()
@@ -136,8 +135,11 @@ fn chart_of_the_other(folder: &Path) -> PathBuf {
     for file in std::fs::read_dir(config).unwrap() {
         let file = file.unwrap();
         let name = file.file_name().into_string().unwrap();
+        let is_yaml = Path::new(&name)
+            .extension()
+            .is_some_and(|end| end == "yaml");
         // Helm makes the namespace.
-        if !name.ends_with(".yaml") || name == "kustomization.yaml" || name.contains("namespace") {
+        if !is_yaml || name == "kustomization.yaml" || name.contains("namespace") {
             continue;
         }
         let mut text = std::fs::read_to_string(file.path()).unwrap();

@@ -42,10 +42,9 @@ pub(super) fn trials() -> Vec<Trial> {
 
 fn refuses_bad_ones() {
     let cluster = cluster::installed();
-    let glob = format!("{}/bad/**", cluster.stage().host());
     let bad = cluster.policy(
         "bad",
-        &glob,
+        "bad/**",
         "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
     );
     let said = cluster.apply(&bad);
@@ -59,7 +58,7 @@ fn refuses_bad_ones() {
     );
 
     // What the schema says is said by the API server itself.
-    let mut shapeless = cluster.policy("shapeless", &glob, "x");
+    let mut shapeless = cluster.policy("shapeless", "bad/**", "x");
     shapeless["spec"]["mode"] = json!("perhaps");
     let said = cluster.apply(&shapeless);
     assert!(said.stderr.contains("spec.mode"), "{}", said.stderr);
@@ -100,11 +99,9 @@ fn tells_readiness() {
     ]);
     let table = cluster.ok(&["get", "cip", POLICY]);
     let (head, row) = table.split_once('\n').unwrap();
-    let column = head
-        .split_whitespace()
-        .position(|name| name == "READY")
-        .unwrap();
-    assert_eq!(row.split_whitespace().nth(column), Some("True"), "{table}");
+    // Some columns may be empty.
+    let column = head.find("READY").unwrap();
+    assert!(row[column..].starts_with("True "), "{table}");
     let policy = cluster.get(&["cip", POLICY]);
     let (generation, observed) = (
         &policy["metadata"]["generation"],
@@ -117,8 +114,7 @@ fn follows_secrets() {
     let cluster = cluster::installed();
     let images = cluster.images();
     // Beside the policy of everything, which the signed image satisfies.
-    let glob = format!("{}/t/signed*", cluster.stage().host());
-    let mut policy = cluster.policy("by-secret", &glob, "");
+    let mut policy = cluster.policy("by-secret", "t/signed*", "");
     policy["spec"]["authorities"][0]["key"] =
         json!({"secretRef": {"name": "trusted-key", "namespace": OURS}});
     cluster.must(cluster.apply(&policy));
@@ -208,7 +204,7 @@ fn many() {
         } else {
             format!("many-{number}")
         };
-        let glob = format!("{}/t/{name}*", cluster.stage().host());
+        let glob = format!("t/{name}*");
         let key = if last {
             stranger(cluster)
         } else {
