@@ -6,8 +6,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use moka::Expiry;
 use moka::future::Cache;
+use moka::ops::compute::Op;
+use moka::{Entry, Expiry};
 
 use super::keychain::KeychainId;
 use super::registry::{
@@ -20,7 +21,8 @@ use crate::limits::{EvidenceLimits, Limits};
 
 /// How long a listing with something in it is used again. A signature over a digest does not rot; what is added is seen after this.
 const FOUND: Duration = Duration::from_mins(1);
-/// How long "there is none" is used again: long enough for a storm of retries, short enough for *sign, then try again*.
+/// How long "there is none" is used again: long enough for a storm of retries, short enough for *sign, then try again*. So is a listing in
+/// which somebody did not find what was wanted, from then on.
 const ABSENT: Duration = Duration::from_secs(5);
 /// What all listings that are kept may take, in bytes. One listing can be as large as a manifest may be.
 const BYTES: u64 = 32 << 20;
@@ -35,8 +37,9 @@ struct Key {
     keychain: KeychainId,
 }
 
+/// What a registry was asked to list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Asked {
+pub(super) enum Asked {
     /// The layers of this format under a tag.
     Tag(Format, Tag),
     /// The manifests that refer to this one, of one artifact type or of all.
@@ -51,6 +54,14 @@ enum Listed {
     Referrers(Option<Arc<ReferrerList>>),
 }
 
+/// A listing that is kept.
+#[derive(Clone, Debug)]
+struct Kept {
+    listed: Listed,
+    /// Whether somebody did not find in it what was wanted.
+    is_doubted: bool,
+}
+
 /// Manifests that refer to an image.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReferrerList {
@@ -62,7 +73,7 @@ pub(super) struct ReferrerList {
 /// Listings, each fetched once.
 pub(super) struct Listings {
     registry: Arc<dyn Registry>,
-    kept: Cache<Key, Listed>,
+    kept: Cache<Key, Kept>,
     limits: EvidenceLimits,
 }
 
@@ -139,12 +150,42 @@ impl Listings {
             asked,
             keychain: access.keychain.id(),
         };
-        let listed = shared(access, || self.kept.try_get_with(key.clone(), fetch())).await?;
+        let fetch = || async {
+            let listed = fetch().await?;
+            Ok(Kept {
+                listed,
+                is_doubted: false,
+            })
+        };
+        let kept = shared(access, || self.kept.try_get_with(key.clone(), fetch())).await?;
+        let listed = kept.listed;
         // A rehearsal leaves no absence behind (T-76): what is asked for in earnest afterwards is looked for.
         if access.dry_run && listed.is_empty() {
             self.kept.invalidate(&key).await;
         }
         Ok(listed)
+    }
+
+    /// What was wanted is in none of these listings, so they are soon asked for anew: whoever then signs what was denied need not wait
+    /// for longer than where nothing was there.
+    pub(super) async fn doubt(&self, repository: &Repository, asked: Vec<Asked>, access: &Access) {
+        for asked in asked {
+            let key = Key {
+                repository: repository.clone(),
+                asked,
+                keychain: access.keychain.id(),
+            };
+            let doubted = |kept: Option<Entry<Key, Kept>>| async move {
+                match kept.map(Entry::into_value) {
+                    Some(kept) if !kept.is_doubted => Op::Put(Kept {
+                        is_doubted: true,
+                        ..kept
+                    }),
+                    _ => Op::Nop,
+                }
+            };
+            self.kept.entry(key).and_compute_with(doubted).await;
+        }
     }
 
     async fn fetch_layers(
@@ -286,8 +327,8 @@ impl Listed {
 }
 
 /// What a kept listing takes, in bytes.
-fn weight(_: &Key, listed: &Listed) -> u32 {
-    let weight = match listed {
+fn weight(_: &Key, kept: &Kept) -> u32 {
+    let weight = match &kept.listed {
         Listed::Layers(layers) => layers
             .iter()
             .map(EvidenceLayer::weight)
@@ -301,8 +342,22 @@ fn weight(_: &Key, listed: &Listed) -> u32 {
     u32::try_from(weight).unwrap_or(u32::MAX)
 }
 
-impl Expiry<Key, Listed> for Freshness {
-    fn expire_after_create(&self, _: &Key, listed: &Listed, _: Instant) -> Option<Duration> {
-        Some(if listed.is_empty() { ABSENT } else { FOUND })
+impl Expiry<Key, Kept> for Freshness {
+    fn expire_after_create(&self, _: &Key, kept: &Kept, _: Instant) -> Option<Duration> {
+        let is_empty = kept.listed.is_empty();
+        Some(if is_empty { ABSENT } else { FOUND })
+    }
+
+    fn expire_after_update(
+        &self,
+        key: &Key,
+        kept: &Kept,
+        now: Instant,
+        left: Option<Duration>,
+    ) -> Option<Duration> {
+        if kept.is_doubted {
+            return Some(left.map_or(ABSENT, |left| left.min(ABSENT)));
+        }
+        self.expire_after_create(key, kept, now)
     }
 }

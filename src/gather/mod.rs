@@ -9,8 +9,8 @@
 //!
 //! Each document is one request, as is the question which digest a tag names, and each is made once however many containers,
 //! authorities, policies or reviews want it at that moment (*single flight*). What is kept afterwards is bytes, never a conclusion:
-//! listings for a minute, documents by digest until they are pushed out; and the place where a repository had evidence last. An error
-//! is handed to everybody who waits for it and is never kept.
+//! listings for a minute (for five seconds where nothing is there, or not what was wanted), documents by digest until they are pushed out;
+//! and the place where a repository had evidence last. An error is handed to everybody who waits for it and is never kept.
 
 mod config;
 pub mod keychain;

@@ -24,7 +24,7 @@ use std::collections::{BTreeSet, VecDeque};
 use futures::future::try_join_all;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::listing::ReferrerList;
+use super::listing::{Asked, ReferrerList};
 use super::registry::{Access, FetchError};
 use super::wanted::{PassedOver, Turn};
 use super::{Gatherer, WantedEvidence, within};
@@ -91,6 +91,10 @@ pub struct Search<'a> {
     no_api: bool,
     /// Whether everything that the referrers API lists was seen.
     listed_all: bool,
+    /// What the registry was asked to list.
+    asked: Vec<Asked>,
+    /// Whether what is sought was found.
+    is_satisfied: bool,
 }
 
 // === impl Search ===
@@ -127,6 +131,8 @@ impl<'a> Search<'a> {
             reads_left: candidates,
             no_api: false,
             listed_all: false,
+            asked: Vec::new(),
+            is_satisfied: false,
         }
     }
 
@@ -155,11 +161,17 @@ impl<'a> Search<'a> {
             let gathered = settled(gathered)?;
             return Ok(Some(Gathered { looked, ..gathered }));
         }
+        if !self.is_satisfied {
+            let asked = std::mem::take(&mut self.asked);
+            let listings = &self.gatherer.listings;
+            listings.doubt(repository, asked, access).await;
+        }
         Ok(None)
     }
 
     /// What was found last is what was asked for: the next search in this repository begins there.
-    pub fn was_right(&self) {
+    pub fn was_right(&mut self) {
+        self.is_satisfied = true;
         if let Some(stage) = self.current {
             self.gatherer.places.remember(self.sought, stage);
         }
@@ -199,6 +211,7 @@ impl<'a> Search<'a> {
         } = self.sought;
         let format = wanted.tag_format();
         let tag = self.tag(self.sought.tag_prefix, wanted.tag_location().as_str())?;
+        self.asked.push(Asked::Tag(format, tag.clone()));
         let listings = &self.gatherer.listings;
         let listed = listings
             .layers(format, repository, &tag, self.access)
@@ -213,6 +226,8 @@ impl<'a> Search<'a> {
         let Sought {
             repository, image, ..
         } = self.sought;
+        self.asked
+            .push(Asked::Referrers(image.clone(), artifact_type));
         let listings = &self.gatherer.listings;
         let listed = listings.referrers(repository, image, artifact_type, self.access);
         let Some(list) = listed.await? else {
@@ -225,6 +240,7 @@ impl<'a> Search<'a> {
 
     async fn fallback(&mut self) -> Result<Gathered, FetchError> {
         let tag = self.tag("", "")?;
+        self.asked.push(Asked::Fallback(tag.clone()));
         let listings = &self.gatherer.listings;
         let listed = listings.fallback(self.sought.repository, &tag, self.access);
         match listed.await? {
