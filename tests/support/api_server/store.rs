@@ -103,8 +103,8 @@ impl Store {
             self.remember("DELETED", &key, object.clone());
             return object;
         }
-        self.objects.insert(key.clone(), object.clone());
         self.remember(event, &key, object.clone());
+        self.objects.insert(key, object.clone());
         object
     }
 
