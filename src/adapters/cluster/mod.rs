@@ -26,8 +26,8 @@ pub use watch::{Pace, WatchObserver, Watched};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long may pass without a byte from the API server. Longer than a watch is held open there without an event (bookmarks come about
-/// once a minute).
+/// How long may pass without a byte from the API server. Longer than a watch is held open there without an event (bookmarks come
+/// every minute or two).
 const SILENCE: Duration = Duration::from_mins(5);
 
 /// Who writes, as fields of objects and labels tell it.

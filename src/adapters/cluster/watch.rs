@@ -3,7 +3,7 @@
 //! 1. List all objects, page by page. Only a whole list replaces what is known; one that breaks off changes nothing.
 //! 2. Watch from the version of the list. Each event and each bookmark moves the version on, and says that the API server is heard.
 //! 3. A watch that ends in time, or breaks, is taken up where it was. One that is silent for too long counts as broken: the API server
-//!    sends bookmarks about once a minute. What cannot be taken up (`410 Gone`, or a few failures in a row) begins again with a list.
+//!    sends bookmarks every minute or two. What cannot be taken up (`410 Gone`, or a few failures in a row) begins again with a list.
 //!
 //! Whatever goes wrong, what is known stays; only the API server's own word changes it (T-80). Between two attempts
 //! passes a time that doubles, with jitter, so that the replicas of a large installation do not come back all at once.
@@ -168,7 +168,7 @@ impl Default for Pace {
             page: 250,
             answer: Duration::from_secs(30),
             watch: Duration::from_secs(290),
-            silence: Duration::from_secs(150),
+            silence: Duration::from_secs(200),
             retry: Duration::from_millis(500),
             longest_retry: Duration::from_secs(30),
             settle: Duration::from_millis(100),

@@ -32,7 +32,7 @@ impl Watches {
         );
         registry.register_with_unit(
             "watch_last_heard",
-            "When the API server was last heard about a resource, since 1970; it is heard about once a minute",
+            "When the API server was last heard about a resource, since 1970; it is heard every minute or two",
             Unit::Seconds,
             self.heard.clone(),
         );
