@@ -147,7 +147,7 @@ async fn what_was_trusted_before_stays_trusted_while_a_new_authority_is_made() {
     until("ready", PATIENCE, || second.is_ready()).await;
     let trusted = value(&api, "ca.crt");
     assert!(trusted.ends_with(&old) && trusted.len() > old.len());
-    assert_eq!(bundles(&api, MUTATING), [trusted.clone()]);
+    assert_eq!(bundles(&api, MUTATING), std::slice::from_ref(&trusted));
     call(second.address, &trusted).await.unwrap();
     until("the old one is retired", PATIENCE, || {
         second.steps("retired") == 1
