@@ -14,28 +14,23 @@ pub(crate) fn keep_metadata(object: &mut Value, before: Option<&Value>, key: &Ke
     if !key.namespace.is_empty() {
         metadata["namespace"] = json!(key.namespace);
     }
-    match before {
-        Some(before) => {
-            for name in ["uid", "creationTimestamp", "generation", "resourceVersion"] {
-                object["metadata"][name] = before["metadata"][name].clone();
-            }
-            if let Some(going) = before["metadata"].get("deletionTimestamp") {
-                object["metadata"]["deletionTimestamp"] = going.clone();
-            }
-            if ["spec", "webhooks"]
-                .iter()
-                .any(|part| before[*part] != object[*part])
-            {
-                let generation = before["metadata"]["generation"].as_u64().unwrap_or(1);
-                object["metadata"]["generation"] = json!(generation + 1);
-            }
-        }
-        None => {
-            metadata["uid"] = json!(format!("00000000-0000-4000-8000-{revision:012}"));
-            metadata["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
-            metadata["generation"] = json!(1);
-            metadata["resourceVersion"] = json!(revision.to_string());
-        }
+    let Some(before) = before else {
+        metadata["uid"] = json!(format!("00000000-0000-4000-8000-{revision:012}"));
+        metadata["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
+        metadata["generation"] = json!(1);
+        metadata["resourceVersion"] = json!(revision.to_string());
+        return;
+    };
+    for name in ["uid", "creationTimestamp", "generation", "resourceVersion"] {
+        metadata[name] = before["metadata"][name].clone();
+    }
+    if let Some(going) = before["metadata"].get("deletionTimestamp") {
+        metadata["deletionTimestamp"] = going.clone();
+    }
+    let is_changed = |part: &&str| before[*part] != object[*part];
+    if ["spec", "webhooks"].iter().any(is_changed) {
+        let generation = before["metadata"]["generation"].as_u64().unwrap_or(1);
+        object["metadata"]["generation"] = json!(generation + 1);
     }
 }
 
@@ -107,16 +102,14 @@ pub(crate) fn is_selected(object: &Value, fields: &str, labels: &str) -> bool {
 }
 
 fn holds<'a>(selector: &str, value: impl Fn(&str) -> Option<&'a str>) -> bool {
-    let terms = selector.split(',').filter(|term| !term.is_empty());
-    terms
-        .map(|term| match term.split_once("!=") {
-            Some((name, unwanted)) => value(name) != Some(unwanted),
-            None => match term.split_once('=') {
-                Some((name, wanted)) => {
-                    value(name).unwrap_or_default() == wanted.trim_start_matches('=')
-                }
-                None => value(term).is_some(),
-            },
-        })
-        .all(|holds| holds)
+    let mut terms = selector.split(',').filter(|term| !term.is_empty());
+    terms.all(|term| match term.split_once("!=") {
+        Some((name, unwanted)) => value(name) != Some(unwanted),
+        None => match term.split_once('=') {
+            Some((name, wanted)) => {
+                value(name).unwrap_or_default() == wanted.trim_start_matches('=')
+            }
+            None => value(term).is_some(),
+        },
+    })
 }
