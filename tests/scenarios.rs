@@ -39,7 +39,7 @@
 //! [`tables`] has the decision tables of its unit tests that no other suite has. Elsewhere are: globs (`tests/globs.rs`), references
 //! (`tests/references.rs`), what is pinned (`tests/tags`), deletion, scaling and status (`tests/hostile/objects.rs`), deadlines
 //! (`tests/hostile/deadlines.rs`), which root and log an authority asks (`tests/keyless/transparency.rs`), attestations that refer to an image
-//! (`tests/bundles.rs`), TrustRoots (`tests/trust_roots.rs`), policies that are refused (`tests/lint.rs`).
+//! (`tests/bundles.rs`), trust roots (`tests/trust_roots.rs`), policies that are refused (`tests/lint.rs`).
 //!
 //! Policies in CUE are here twice: as they are, where they are accepted with a warning and deny what they match, and in Rego, with the
 //! outcome of the script. In the one script that asks the internet for another repository, that repository is in the same registry.

@@ -17,7 +17,7 @@ fn attested(cue: &str) -> Policy {
 }
 
 /// A policy over which CUE decides.
-fn whole(program: Value) -> Policy {
+fn whole(program: &Value) -> Policy {
     let mut policy = json!({"type": "cue"});
     let members = policy.as_object_mut().unwrap();
     members.extend(program.as_object().unwrap().clone());
@@ -31,27 +31,27 @@ fn whole(program: Value) -> Policy {
 #[case::with_attestations_step_5(attested(
     "predicateType: \"https://cosign.sigstore.dev/attestation/v1\"\npredicate: Data: \"foobar key e2e test\"\n"
 ))]
-#[case::with_attestations_step_7(whole(json!({
+#[case::with_attestations_step_7(whole(&json!({
     "data": "package sigstore\nimport \"struct\"\nimport \"list\"\nauthorityMatches: {\n  keylessattMinAttestations: {\n    attestations: struct.MaxFields(1)\n  }\n}\n",
 })))]
 #[case::with_source_step_3(attested("predicate: Data: \"foobar prefix e2e test\"\n"))]
-#[case::fetch_config_file(whole(json!({
+#[case::fetch_config_file(whole(&json!({
     "fetchConfigFile": true, "data": "config: \"linux/amd64\": config: User: \"55554\"\n",
 })))]
-#[case::from_configmap(whole(json!({
+#[case::from_configmap(whole(&json!({
     "fetchConfigFile": true, "configMapRef": {"name": "policy-config", "key": "policy"},
 })))]
-#[case::from_url(whole(json!({
+#[case::from_url(whole(&json!({
     "fetchConfigFile": true,
     "remote": {"url": "https://127.0.0.1:1/policy.cue", "sha256sum": "0".repeat(64)},
 })))]
-#[case::include_spec(whole(json!({
+#[case::include_spec(whole(&json!({
     "includeSpec": true, "data": "spec: serviceAccount: \"default\"\n",
 })))]
-#[case::include_objectmeta(whole(json!({
+#[case::include_objectmeta(whole(&json!({
     "includeObjectMeta": true, "data": "metadata: labels: foo: \"bar\"\n",
 })))]
-#[case::include_typemeta(whole(json!({
+#[case::include_typemeta(whole(&json!({
     "includeTypeMeta": true, "data": "typemeta: kind: \"Pod\"\n",
 })))]
 #[tokio::test]

@@ -110,7 +110,7 @@ async fn scalable_more_of_what_is_unsigned_are_denied_and_fewer_are_not() {
 
 // --- policy_controller ---
 
-/// The objects of the script: a Pod by tag, a Job, a CronJob.
+/// The objects of the script: a Pod by tag, a Job, a `CronJob`.
 fn objects(image: &Image) -> [Review; 3] {
     let containers = json!({"containers": [{"name": "c", "image": image.pinned()}]});
     let template = json!({"template": {"spec": containers}});

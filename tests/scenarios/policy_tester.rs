@@ -118,9 +118,10 @@ async fn by_a_workflow(#[case] wants_sbom: bool) {
             "keyless": {"url": "https://fulcio.sigstore.dev", "identities": [identity]},
             "ctlog": {"url": "https://rekor.sigstore.dev"},
         });
-        let authority = match wants_sbom {
-            true => sbom(authority, "rego"),
-            false => authority,
+        let authority = if wants_sbom {
+            sbom(authority, "rego")
+        } else {
+            authority
         };
         Policy::new("by-github-actions").authority(authority)
     };

@@ -1,5 +1,5 @@
-//! The decision tables of policy-controller's unit tests that no other suite has, through the whole webhook: TestValidatePodSpec and
-//! TestValidateCronJob, TestValidatePolicy, and which objects a policy's `match` is about.
+//! The decision tables of policy-controller's unit tests that no other suite has, through the whole webhook: `TestValidatePodSpec` and
+//! `TestValidateCronJob`, `TestValidatePolicy`, and which objects a policy's `match` is about.
 
 use rstest::rstest;
 use serde_json::{Value, json};

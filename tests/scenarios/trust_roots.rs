@@ -1,4 +1,4 @@
-//! The scripts with TrustRoots: `e2e_test_trustroot_bring_own_keys.sh`, `…_remote.sh`, `…_repository.sh` and
+//! The scripts with trust roots: `e2e_test_trustroot_bring_own_keys.sh`, `…_remote.sh`, `…_repository.sh` and
 //! `e2e_test_cluster_image_policy_with_tsa.sh`.
 
 use std::collections::BTreeMap;

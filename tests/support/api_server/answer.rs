@@ -173,7 +173,7 @@ fn create(shared: &Shared, target: &Target, asked: &Asked) -> Answered {
         told["reason"] = json!("AlreadyExists");
         return Ok((409, told));
     }
-    Ok((201, store.write(&key, created)))
+    Ok((201, store.write(key, created)))
 }
 
 fn update(shared: &Shared, target: &Target, asked: &Asked) -> Answered {
@@ -189,7 +189,7 @@ fn patch(shared: &Shared, target: &Target, asked: &Asked) -> Answered {
     }
     let Some(found) = found else {
         if applies && target.subresource.is_empty() {
-            return Ok((201, locked(&shared.store).write(&target.key, wanted)));
+            return Ok((201, locked(&shared.store).write(target.key.clone(), wanted)));
         }
         return Err(not_found(&target.key));
     };
@@ -233,7 +233,7 @@ fn write(shared: &Shared, target: &Target, mut wanted: Value) -> Answered {
             None => drop(wanted.as_object_mut().map(|wanted| wanted.remove("status"))),
         }
     }
-    let written = store.write(&target.key, wanted);
+    let written = store.write(target.key.clone(), wanted);
     Ok((200, object::served(&written, &target.key, &target.version)))
 }
 
@@ -244,7 +244,7 @@ fn delete(shared: &Shared, key: &Key) -> Answered {
     if finalizers.is_some_and(|finalizers| !finalizers.is_empty()) {
         if found["metadata"]["deletionTimestamp"].is_null() {
             found["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:01Z");
-            found = store.write(key, found);
+            found = store.write(key.clone(), found);
         }
         return Ok((200, found));
     }

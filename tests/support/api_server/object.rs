@@ -22,13 +22,15 @@ pub(crate) fn keep_metadata(object: &mut Value, before: Option<&Value>, key: &Ke
         return;
     };
     for name in ["uid", "creationTimestamp", "generation", "resourceVersion"] {
-        metadata[name] = before["metadata"][name].clone();
+        object["metadata"][name] = before["metadata"][name].clone();
     }
     if let Some(going) = before["metadata"].get("deletionTimestamp") {
-        metadata["deletionTimestamp"] = going.clone();
+        object["metadata"]["deletionTimestamp"] = going.clone();
     }
-    let is_changed = |part: &&str| before[*part] != object[*part];
-    if ["spec", "webhooks"].iter().any(is_changed) {
+    if ["spec", "webhooks"]
+        .iter()
+        .any(|part| before[*part] != object[*part])
+    {
         let generation = before["metadata"]["generation"].as_u64().unwrap_or(1);
         object["metadata"]["generation"] = json!(generation + 1);
     }

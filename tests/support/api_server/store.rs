@@ -79,13 +79,13 @@ impl Store {
     pub(crate) fn put(&mut self, object: Value) -> Value {
         let key = key_of(&object);
         assert!(!key.name.is_empty(), "an object needs a name: {object}");
-        self.write(&key, object)
+        self.write(key, object)
     }
 
     /// Writes an object with the next version; its server-side metadata is kept or made. What does not change is not written.
-    pub(crate) fn write(&mut self, key: &Key, mut object: Value) -> Value {
-        let before = self.objects.get(key);
-        object::keep_metadata(&mut object, before, key, self.revision + 1);
+    pub(crate) fn write(&mut self, key: Key, mut object: Value) -> Value {
+        let before = self.objects.get(&key);
+        object::keep_metadata(&mut object, before, &key, self.revision + 1);
         if let Some(before) = before
             && object::same(before, &object)
         {
@@ -99,12 +99,12 @@ impl Store {
         self.revision += 1;
         object["metadata"]["resourceVersion"] = json!(self.revision.to_string());
         if event == "MODIFIED" && object::wants_to_go(&object) {
-            self.objects.remove(key);
-            self.remember("DELETED", key, object.clone());
+            self.objects.remove(&key);
+            self.remember("DELETED", &key, object.clone());
             return object;
         }
-        self.objects.insert(key.clone(), object.clone());
-        self.remember(event, key, object.clone());
+        self.remember(event, &key, object.clone());
+        self.objects.insert(key, object.clone());
         object
     }
 
