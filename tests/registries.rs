@@ -2,7 +2,11 @@
 //!
 //! The real ways only: the command with its environment, and the webhook over HTTPS.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

@@ -1,10 +1,6 @@
 //! `--enforcement shadow`, over HTTPS: everything is judged, told and counted; nothing is denied, and nothing is changed.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

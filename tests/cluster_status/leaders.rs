@@ -147,10 +147,7 @@ async fn there_are_never_two_leaders_while_replicas_come_and_go() {
             sleep(Duration::from_millis(2)).await;
         }
         assert!(led, "nobody led in round {round}");
-        let leader = replicas
-            .iter()
-            .position(|replica| replica.leads())
-            .unwrap_or(0);
+        let leader = replicas.iter().position(Replica::leads).unwrap_or(0);
         replicas.remove(leader).stop().await;
         replicas.push(Replica::start(&server, &format!("later-{round}")).await);
     }

@@ -97,8 +97,8 @@ const POLICY: &[Row] = &[
         s.authority()["signatureFormat"] = json!("bundle");
     }),
     ("another place of signatures", |s| {
-        let oci = format!("{}/elsewhere", s.host());
-        s.authority()["source"] = json!([{"oci": oci}]);
+        // Nobody listens there, and no signature is there.
+        s.authority()["source"] = json!([{"oci": "127.0.0.1:1/elsewhere"}]);
     }),
     ("another prefix of tags", |s| {
         s.authority()["source"] = json!([{"tagPrefix": "other"}]);
@@ -284,11 +284,6 @@ impl Scene {
             annotations: manifest["layers"][0]["annotations"].clone(),
             payload: std::fs::read(file("payload")).unwrap(),
         }
-    }
-
-    fn host(&self) -> &'static str {
-        // Nobody listens there, and no signature is there.
-        "127.0.0.1:1"
     }
 
     fn authority(&mut self) -> &mut Value {

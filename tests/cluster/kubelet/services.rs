@@ -50,7 +50,9 @@ pub(super) async fn hosts(api: &Api) -> String {
     for service in services(api).await.unwrap_or_default() {
         let (address, name) = (&service["spec"]["clusterIP"], &service["metadata"]["name"]);
         let (address, name) = (text(address), text(name));
-        hosts += &format!("{address} {name}.{OURS}.svc {name}.{OURS} {name}\n");
+        hosts.extend([
+            address, " ", name, ".", OURS, ".svc ", name, ".", OURS, " ", name, "\n",
+        ]);
     }
     hosts
 }

@@ -76,7 +76,10 @@ fn tells_in_events() {
         let events = cluster.get(&selected);
         let first = &events["items"][0];
         assert!(first.is_null() || first["involvedObject"]["kind"] == "ReplicaSet");
-        message = first["message"].as_str().unwrap_or_default().to_owned();
+        first["message"]
+            .as_str()
+            .unwrap_or_default()
+            .clone_into(&mut message);
         !message.is_empty()
     });
     assert!(message.contains("admission webhook \"policy.sigstore.dev\" denied the request: validation failed: failed policy: release: spec.containers[0].image"), "{message}");
