@@ -25,7 +25,7 @@ pub(crate) const POLICY: &str = "release";
 /// The webhook from which clusters come over, as `tests/tools/install` names it; its image has that in its name.
 pub(crate) const OTHER: &str = "policy-controller";
 /// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// So many lines of a log are told, and so many characters of each.
 const TOLD: (usize, usize) = (8, 300);
 /// How often is looked.
@@ -305,7 +305,8 @@ impl Cluster {
             for file in files.into_iter().flatten().flatten() {
                 if file.path().extension().is_some_and(|end| end == "log") {
                     let text = std::fs::read_to_string(file.path()).unwrap_or_default();
-                    state += &format!("--- {}\n{}\n", file.path().display(), complaints(&text));
+                    let head = format!("--- {}\n", file.path().display());
+                    state = state + &head + &complaints(&text) + "\n";
                 }
             }
         }

@@ -14,7 +14,7 @@ use crate::cluster::Cluster;
 /// So many at a time.
 const CALLERS: usize = 8;
 /// How long a load goes on at most, after what was to happen has happened.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 /// So many failures are told in full.
 const TOLD: usize = 5;
 

@@ -193,13 +193,11 @@ impl Container<'_> {
             // Asked as before while it ends; health is not.
             () = self.watch_readiness() => unreachable!("never ends"),
         };
-        match ended {
-            Ok(ended) => ended,
-            Err(_) => {
-                child.kill();
-                child.wait().await
-            }
+        if let Ok(ended) = ended {
+            return ended;
         }
+        child.kill();
+        child.wait().await
     }
 
     /// Ends when the program is not healthy any more; tells meanwhile whether it is ready.
