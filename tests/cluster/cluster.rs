@@ -305,11 +305,8 @@ impl Cluster {
             for file in files.into_iter().flatten().flatten() {
                 if file.path().extension().is_some_and(|end| end == "log") {
                     let text = std::fs::read_to_string(file.path()).unwrap_or_default();
-                    state.push_str("--- ");
-                    state.push_str(&file.path().display().to_string());
-                    state.push('\n');
-                    state.push_str(&complaints(&text));
-                    state.push('\n');
+                    let head = format!("--- {}\n", file.path().display());
+                    state = state + &head + &complaints(&text) + "\n";
                 }
             }
         }

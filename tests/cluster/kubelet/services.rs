@@ -46,15 +46,14 @@ pub(super) async fn lead(node: Arc<Node>) {
 
 /// What stands in `/etc/hosts` of a Pod.
 pub(super) async fn hosts(api: &Api) -> String {
-    let mut hosts = "127.0.0.1 localhost\n".to_owned();
-    for service in services(api).await.unwrap_or_default() {
+    let line = |service: &Value| {
         let (address, name) = (&service["spec"]["clusterIP"], &service["metadata"]["name"]);
         let (address, name) = (text(address), text(name));
-        hosts.extend([
-            address, " ", name, ".", OURS, ".svc ", name, ".", OURS, " ", name, "\n",
-        ]);
-    }
-    hosts
+        format!("{address} {name}.{OURS}.svc {name}.{OURS} {name}\n")
+    };
+    let services = services(api).await.unwrap_or_default();
+    let lines: Vec<String> = services.iter().map(line).collect();
+    "127.0.0.1 localhost\n".to_owned() + &lines.concat()
 }
 
 async fn services(api: &Api) -> kube::Result<Vec<Value>> {

@@ -64,7 +64,7 @@ fn tells_in_events() {
     cluster.cover(namespace);
     cluster.ok(&["-n", namespace, "delete", "pod", "--all"]);
 
-    let mut message = String::new();
+    let mut message = None;
     cluster.until("the ReplicaSet's event is there", || {
         let selected = [
             "-n",
@@ -76,12 +76,10 @@ fn tells_in_events() {
         let events = cluster.get(&selected);
         let first = &events["items"][0];
         assert!(first.is_null() || first["involvedObject"]["kind"] == "ReplicaSet");
-        first["message"]
-            .as_str()
-            .unwrap_or_default()
-            .clone_into(&mut message);
-        !message.is_empty()
+        message = first["message"].as_str().map(str::to_owned);
+        message.is_some()
     });
+    let message = message.unwrap();
     assert!(message.contains("admission webhook \"policy.sigstore.dev\" denied the request: validation failed: failed policy: release: spec.containers[0].image"), "{message}");
     assert!(message.contains("no signatures found"), "{message}");
     assert!(message.contains("next "), "{message}");
