@@ -61,8 +61,8 @@ pub trait Credentials: Send + Sync {
         registries: &'a BTreeSet<String>,
     ) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>>;
 
-    /// The keychain of these Secrets of a namespace, and of nothing else: what a policy names for its source. Those that are not there
-    /// are passed over.
+    /// The keychain of these Secrets of a namespace, and of nothing else: what a policy names for its source. One that is not there,
+    /// or could not be read, leaves a keychain that says so.
     fn secrets<'a>(
         &'a self,
         namespace: &'a str,

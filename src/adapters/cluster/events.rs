@@ -15,7 +15,8 @@ use kube::{Api, Client};
 use tokio::time::timeout;
 
 use super::Cluster;
-use super::status::{FIELD_MANAGER, WriteError};
+use super::FIELD_MANAGER;
+use super::status::WriteError;
 
 /// For one request.
 const REQUEST: Duration = Duration::from_secs(5);

@@ -22,7 +22,7 @@ use super::Cluster;
 /// How long a Lease is good without being renewed, unless told otherwise: the time in which a leader that died is replaced.
 pub const LEASE: Duration = Duration::from_secs(15);
 /// The longest name of a field manager, in bytes.
-const FIELD_MANAGER: usize = 128;
+const FIELD_MANAGER_BYTES: usize = 128;
 
 /// A replica that would lead.
 pub struct Candidate {
@@ -168,7 +168,7 @@ impl Candidate {
             ..
         } = self.times;
         let mut manager = format!("vouchsafe-{}", self.replica);
-        while manager.len() > FIELD_MANAGER {
+        while manager.len() > FIELD_MANAGER_BYTES {
             manager.pop();
         }
         let params =

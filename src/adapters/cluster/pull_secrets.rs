@@ -92,6 +92,8 @@ struct Read {
     entries: Vec<KeychainEntry>,
     /// The first that could not be read, and why.
     unread: Option<String>,
+    /// The first Secret that is not there, or holds no credentials.
+    absent: Option<String>,
 }
 
 // === impl ClusterCredentials ===
@@ -149,10 +151,14 @@ impl ClusterCredentials {
             })
             .collect();
         let mut all = Read::default();
-        for said in join_all(named.iter().map(|named| self.read(named))).await {
+        let said = join_all(named.iter().map(|named| self.read(named))).await;
+        for (named, said) in named.iter().zip(said) {
             match said {
                 Ok(Said::Entries(entries)) => all.entries.extend(entries.iter().cloned()),
-                Ok(Said::Names(_) | Said::Nothing) => {}
+                Ok(Said::Names(_) | Said::Nothing) => {
+                    let absent = || format!("{named} is not there, or is no pull secret");
+                    all.absent.get_or_insert_with(absent);
+                }
                 Err(failure) => all.unread = all.unread.or(Some(failure)),
             }
         }
@@ -207,7 +213,9 @@ impl Credentials for ClusterCredentials {
         names: &'a [String],
     ) -> BoxFuture<'a, Result<Arc<Keychain>, FetchError>> {
         Box::pin(async move {
-            let all = self.secrets_of(namespace, names).await?;
+            let mut all = self.secrets_of(namespace, names).await?;
+            // A policy that names a Secret counts on it: whoever may remove it shall not thereby say that nothing was attested.
+            all.unread = all.unread.or(all.absent.take());
             Ok(all.keychain())
         })
     }

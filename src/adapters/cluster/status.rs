@@ -10,11 +10,9 @@ use kube::{Api, Client, Resource};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::Cluster;
+use super::{Cluster, FIELD_MANAGER};
 use crate::api;
 
-/// In whose name we write.
-pub const FIELD_MANAGER: &str = "vouchsafe";
 /// For one request.
 const REQUEST: Duration = Duration::from_secs(10);
 

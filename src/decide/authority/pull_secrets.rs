@@ -28,9 +28,15 @@ pub(super) async fn access(
             PullSecret::OfWorkload { name } => of_workload.push(name.clone()),
         }
     }
-    entries.extend(named(judge, &of_workload, scope).await?);
+    let of_workload = named(judge, &of_workload, scope).await?;
+    entries.extend(of_workload.entries().iter().cloned());
+    let keychain = Keychain::new(entries);
     Ok(Some(Access {
-        keychain: Arc::new(Keychain::new(entries)),
+        // A source that refuses, or shows nothing, to whoever comes without them has not said that nothing is there.
+        keychain: Arc::new(match of_workload.unread() {
+            None => keychain,
+            Some(unread) => keychain.without(unread),
+        }),
         deadline: scope.access.deadline,
         dry_run: scope.access.dry_run,
     }))
@@ -58,13 +64,13 @@ async fn named(
     judge: &Judge,
     names: &[String],
     scope: &Scope<'_>,
-) -> Result<Vec<KeychainEntry>, (Reason, Cause)> {
+) -> Result<Arc<Keychain>, (Reason, Cause)> {
     let (Some(request), false) = (scope.request, names.is_empty()) else {
-        return Ok(Vec::new());
+        return Ok(Arc::default());
     };
     let asked = judge.credentials.secrets(&request.namespace, names);
     match timeout_at(scope.access.deadline, asked).await {
-        Ok(Ok(keychain)) => Ok(keychain.entries().to_vec()),
+        Ok(Ok(keychain)) => Ok(keychain),
         Ok(Err(error)) => Err((unavailable::reason(&error), unavailable::cause(&error))),
         Err(_) => {
             let detail = unavailable::NO_TIME.to_owned();
