@@ -14,9 +14,8 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::time::timeout;
 
-use super::Cluster;
-use super::FIELD_MANAGER;
 use super::status::WriteError;
+use super::{Cluster, FIELD_MANAGER};
 
 /// For one request.
 const REQUEST: Duration = Duration::from_secs(5);
