@@ -121,11 +121,17 @@ pub(in crate::adapters) async fn read_credential(
     };
     let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
     let mut text = String::new();
-    let mut bounded = file.take(CREDENTIAL);
-    bounded
+    let mut bounded = file.take(CREDENTIAL.saturating_add(1));
+    let length = bounded
         .read_to_string(&mut text)
         .await
         .map_err(unreadable)?;
+    // Half of a credential is none: better no answer than one about something that nobody wrote.
+    if u64::try_from(length).is_ok_and(|length| length > CREDENTIAL) {
+        return Err(ServiceError::credentials(format!(
+            "{variable} names {path}, which is longer than {CREDENTIAL} bytes"
+        )));
+    }
     Ok(Secret::new(text.trim()))
 }
 
@@ -149,4 +155,23 @@ pub(in crate::adapters) fn endpoint(variable: &str, text: &str) -> Result<Url, S
         .ok()
         .filter(Url::has_host)
         .ok_or_else(|| ServiceError::credentials(format!("{variable} is no address")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn refuses_a_credential_that_is_too_long_rather_than_use_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let path = file.to_str().unwrap();
+        let longest = usize::try_from(CREDENTIAL).unwrap();
+        std::fs::write(&file, "a".repeat(longest)).unwrap();
+        assert!(read_credential("TOKEN_FILE", path).await.is_ok());
+        std::fs::write(&file, "a".repeat(longest + 1)).unwrap();
+        let refused = read_credential("TOKEN_FILE", path).await;
+        let told = refused.err().map(|error| error.to_string());
+        assert!(told.is_some_and(|told| told.contains("longer than 65536 bytes")));
+    }
 }
