@@ -1,6 +1,7 @@
 //! The webhook: the engine behind HTTPS, and the tasks that keep policies and certificate fresh (`reloading`).
 
 mod reloading;
+mod reviewer;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,15 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use futures::future::BoxFuture;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::reloading::{from_files, keep_fresh, reload_registries};
+use self::reviewer::Reviewer;
 use super::certificate;
 use super::cluster::{self, ClusterSettings};
-use super::denials::Denials;
 use super::engine::{Broken, Engine};
 use super::observers::{Requests, Reviews};
 use super::policies::PolicyReviewer;
@@ -24,15 +23,9 @@ use crate::adapters::certs::{ClientAuthorities, ServingCertificate};
 use crate::adapters::cluster::{Cluster, ClusterCredentials};
 use crate::adapters::metrics::Metrics;
 use crate::config::{self, JudgeArgs};
-use crate::decide::Snapshot;
-use crate::explain::{self, Answer, Context, Enforcement, Tags};
+use crate::explain::Enforcement;
 use crate::limits::Limits;
-use crate::server::{
-    self, Bound, Mutate, Mutation, Readiness, Routes, ServeSettings, Tls, TlsVersion, Validate,
-    admin,
-};
-use crate::verdict::Reason;
-use crate::workload::Request;
+use crate::server::{self, Bound, Readiness, Routes, ServeSettings, Tls, TlsVersion, admin};
 
 pub use super::certificate::Certificate;
 
@@ -79,16 +72,6 @@ pub struct Running {
     pub broken: Vec<Broken>,
     tasks: JoinSet<&'static str>,
     stop: CancellationToken,
-}
-
-/// What stands behind `/validate` and `/mutate`.
-struct Reviewer {
-    engine: Arc<Engine>,
-    metrics: Arc<Metrics>,
-    footer: Option<String>,
-    enforcement: Enforcement,
-    /// What Events are made of, where any are made about denials.
-    denials: Option<Denials>,
 }
 
 /// How long calls in flight may take after the listener is closed: the longest deadline of a review.
@@ -315,60 +298,5 @@ impl Running {
             ended.context("a task of the webhook failed while stopping")?;
         }
         Ok(())
-    }
-}
-
-// === impl Reviewer ===
-
-impl Reviewer {
-    /// What an answer to this review says beside its verdict.
-    fn context<'a>(&'a self, uid: &'a str, snapshot: &Snapshot) -> Context<'a> {
-        Context {
-            uid,
-            footer: self.footer.as_deref(),
-            trust_epoch: snapshot.trust.epoch().to_string(),
-            // In shadow nobody is warned of a tag that would be pinned.
-            tags: if snapshot.tags.may_move() && self.enforcement == Enforcement::Enforce {
-                Tags::MayMove
-            } else {
-                Tags::Pinned
-            },
-            enforcement: self.enforcement,
-        }
-    }
-}
-
-impl Validate for Reviewer {
-    fn validate(&self, request: Request, deadline: Instant) -> BoxFuture<'_, Answer> {
-        Box::pin(async move {
-            let snapshot = self.engine.snapshot();
-            let verdict = self
-                .engine
-                .judge()
-                .review(&request, &snapshot, deadline)
-                .await;
-            for image in &verdict.images {
-                self.metrics.image_verdict(image.reason);
-            }
-            let answer = explain::answer(&verdict, &self.context(&request.uid, &snapshot));
-            if let Some(denials) = &self.denials {
-                denials.note(&request, &answer);
-            }
-            answer
-        })
-    }
-
-    fn unjudged(&self, uid: &str, reason: Reason) -> Answer {
-        explain::unjudged(reason, &self.context(uid, &self.engine.snapshot()))
-    }
-}
-
-impl Mutate for Reviewer {
-    fn mutate(&self, request: Request, deadline: Instant) -> BoxFuture<'_, Mutation> {
-        Box::pin(async move {
-            let snapshot = self.engine.snapshot();
-            let pinning = self.engine.judge().pin(&request, &snapshot, deadline).await;
-            explain::mutation(&pinning)
-        })
     }
 }
