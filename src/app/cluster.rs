@@ -25,8 +25,8 @@ use super::denials::Denials;
 use super::engine::{Broken, Engine, FIRST_PREPARATION};
 use super::webhook::told;
 use crate::adapters::cluster::{Cluster, ObjectWatch, Pace, WatchObserver, Watched, watch_objects};
+use crate::adapters::enforced::Objects;
 use crate::adapters::metrics::Metrics;
-use crate::adapters::objects::Objects;
 use crate::server::{Pending, Readiness};
 
 pub use writers::WriterSettings;

@@ -48,8 +48,8 @@ pub struct WebhookSettings {
     pub oldest_tls: TlsVersion,
     /// A file with the authorities of clients; without it anybody may call.
     pub client_ca: Option<PathBuf>,
-    /// How often policies are looked at again.
-    pub policies_interval: Duration,
+    /// How often files are looked at again: policies, the trusted root, authorities of clients, settings of registries.
+    pub reload_interval: Duration,
     /// How long what was fetched for a policy stays in use when it cannot be fetched again.
     pub max_stale: Duration,
     /// How long reviews are still taken after the signal to stop.
@@ -251,7 +251,7 @@ async fn tls(
     let (clients, watch) = ClientAuthorities::load(path, Arc::clone(metrics))
         .await
         .context("cannot load the authorities of clients (--client-ca)")?;
-    let (interval, stop) = (settings.policies_interval, stop.clone());
+    let (interval, stop) = (settings.reload_interval, stop.clone());
     tasks.spawn(async move {
         watch.run(interval, stop).await;
         "the watch on the authorities of clients"

@@ -217,7 +217,7 @@ fn transparency(authority: &api::Authority, path: &str) -> Option<Problem> {
 fn blocks(authority: &api::Authority, path: &str) -> Vec<Problem> {
     let mut advice = Vec::new();
     if let Some(key) = &authority.key
-        && key.data.matches("-----BEGIN ").count() > 1
+        && key.data.matches(api::PEM_BEGIN).count() > 1
     {
         advice.push(Problem::new(
             "there are several PEM blocks",

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::{Exit, note, print};
 use crate::adapters::files::{self, Cause, Documents, Origin};
-use crate::app::{kinds, objects};
+use crate::app::kinds;
+use crate::app::referents::referents;
 use crate::apply::{self, Finding, Severity, Surroundings};
 use crate::explain::printable_line;
 
@@ -116,7 +117,7 @@ pub(super) fn run(args: &LintArgs) -> anyhow::Result<Exit> {
 }
 
 fn resources(documents: &Documents, namespace: &str) -> Vec<Resource> {
-    let referents = objects::referents(&documents.objects(), namespace);
+    let referents = referents(&documents.objects(), namespace);
     let policies = documents.policies.iter().map(|policy| {
         let around = Surroundings::Partly(&referents);
         let found = apply::check_policy(&policy.value, namespace, around);
@@ -164,9 +165,9 @@ fn entry(finding: &Finding) -> Entry {
 /// What the API server would say to a document that is no resource; to a file that is none, what the reader says.
 fn unreadable(problem: &files::Problem) -> Unreadable {
     let message = match &problem.cause {
-        Cause::Decode { kind, name, error } => format!(
-            "{kind} {name}: decoding request failed: cannot decode incoming new object: {error}"
-        ),
+        Cause::Decode { kind, name, error } => {
+            format!("{kind} {name}: {}", apply::undecodable(error))
+        }
         cause => cause.to_string(),
     };
     Unreadable {

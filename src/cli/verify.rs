@@ -14,7 +14,7 @@ use super::record::Record;
 use super::{Exit, note, print, style};
 use crate::adapters::files;
 use crate::app::engine::{Broken, Engine};
-use crate::app::objects;
+use crate::app::referents;
 use crate::config::{JudgeArgs, Tags};
 use crate::explain::{self, Style};
 use crate::limits::Limits;
@@ -117,7 +117,7 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
         (None, engine)
     };
     let documents = files::load(&args.judge.policies)?;
-    for unused in &objects::unused(&documents, engine.namespace()) {
+    for unused in &referents::unused(&documents, engine.namespace()) {
         note(unused);
     }
     let objects = documents.objects();

@@ -2,22 +2,17 @@
 //!
 //! The same bytes can be read as a manifest and as an index (CVE-2021-41190). Whoever reads them later gets one kind.
 
+use std::sync::LazyLock;
+
 use http::HeaderValue;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// Every kind of manifest and index that is asked for.
-pub(super) const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
-     application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
+use crate::image::media_type::{INDEXES, MANIFESTS};
 
-const INDEXES: [&str; 2] = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-];
-const MANIFESTS: [&str; 2] = [
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-];
+/// Every kind of manifest and index that is asked for.
+pub(super) static ACCEPT: LazyLock<String> =
+    LazyLock::new(|| [MANIFESTS, INDEXES].concat().join(", "));
 
 /// The members that tell a manifest from an index. A member that stands twice is an error.
 #[derive(Deserialize)]
@@ -79,9 +74,7 @@ fn essence(value: &HeaderValue) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-    const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    use crate::image::media_type::{IMAGE_INDEX as INDEX, IMAGE_MANIFEST as MANIFEST};
 
     fn told(content_type: Option<&'static str>, body: &str) -> Result<String, String> {
         media_type(

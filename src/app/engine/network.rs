@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Engine;
-use crate::adapters::objects::Objects;
+use crate::adapters::enforced::Objects;
 use crate::adapters::oci::{
     Fingerprint, LoadedRegistries, OciRegistry, OciSettings, RegistryHosts, RequestObserver,
     WebClient, load_registries,
@@ -18,7 +18,7 @@ use crate::adapters::refresh::Count;
 use crate::adapters::remote_policies::{RemoteCounts, RemotePolicies};
 use crate::adapters::trust::FileError;
 use crate::api;
-use crate::app::objects::remote_texts;
+use crate::app::referents::remote_texts;
 use crate::app::sources::References;
 use crate::config::JudgeArgs;
 use crate::limits::Limits;

@@ -7,11 +7,12 @@ use anyhow::Context as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::Engine;
-use crate::adapters::objects::Objects;
+use crate::adapters::enforced::Objects;
+use crate::api::CONTROLS_CONFIG_MAP;
 use crate::app::compiler::Compiler;
-use crate::app::controls::{self, ControlSource};
+use crate::app::controls::ControlSource;
 use crate::app::in_force::InForce;
-use crate::app::objects::{is_in, referents};
+use crate::app::referents::{is_in, referents};
 use crate::policy::{CompiledPolicy, Referents};
 
 /// What is known from the last compilation.
@@ -104,7 +105,7 @@ impl Engine {
         let broken = set.policies().iter().filter_map(|policy| broken(policy));
         let broken = broken.collect();
         let control = |map: &&Arc<ConfigMap>| {
-            map.metadata.name.as_deref() == Some(controls::CONFIG_MAP)
+            map.metadata.name.as_deref() == Some(CONTROLS_CONFIG_MAP)
                 && is_in(&map.metadata, &self.settings.namespace)
         };
         let map = objects.config_maps.iter().find(control);

@@ -12,7 +12,7 @@ use crate::adapters::files;
 use crate::adapters::metrics::{Metrics, Reloaded};
 use crate::adapters::oci::{RegistriesError, RegistryHosts, watch_registries};
 use crate::app::engine::{Broken, Engine};
-use crate::app::objects;
+use crate::app::referents;
 use crate::app::sources::References;
 
 /// Puts policies from files in force, and keeps them as the files have them. Out come those that do not compile.
@@ -61,7 +61,7 @@ pub(super) fn keep_fresh(
         "the refresh of credentials"
     });
     let (trusting, trust_stop) = (Arc::clone(engine), stop.clone());
-    let (interval, metrics) = (settings.policies_interval, Arc::clone(metrics));
+    let (interval, metrics) = (settings.reload_interval, Arc::clone(metrics));
     tasks.spawn(async move {
         let told = |read: bool| metrics.reload_failing(Reloaded::TrustedRoot, !read);
         trusting
@@ -101,7 +101,7 @@ fn reload(
     files::watch(
         settings.judge.policies.clone(),
         Some(known),
-        settings.policies_interval,
+        settings.reload_interval,
         stop,
         on_change,
     )
@@ -111,7 +111,7 @@ async fn put_in_force(
     documents: &files::Documents,
     engine: &Engine,
 ) -> anyhow::Result<Vec<Broken>> {
-    for unused in objects::unused(documents, engine.namespace()) {
+    for unused in referents::unused(documents, engine.namespace()) {
         tracing::warn!("{unused}");
     }
     let objects = documents.objects();
@@ -145,7 +145,7 @@ pub(super) fn reload_registries(
     Some(watch_registries(
         path,
         loaded,
-        settings.policies_interval,
+        settings.reload_interval,
         stop,
         on_change,
     ))

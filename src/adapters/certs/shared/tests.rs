@@ -9,8 +9,8 @@ use rstest::rstest;
 use tokio::time::Instant;
 
 use super::*;
-use crate::adapters::certs::authority::{Authority, Window};
 use crate::adapters::certs::Anchor;
+use crate::adapters::certs::authority::{Authority, Window};
 
 mod contents;
 mod simulation;
