@@ -10,6 +10,7 @@ mod demo;
 mod lint;
 mod manifest;
 mod migrate;
+mod output;
 mod probe;
 mod progress;
 mod record;
