@@ -142,7 +142,10 @@ fn every_change_is_checked_by_the_script_that_developers_run_and_sees_no_secret(
         assert_eq!(job["permissions"], rights, "{name}");
     }
     let runs = steps("ci");
-    let runs: Vec<&str> = runs.iter().filter_map(|step| step["run"].as_str()).collect();
+    let runs: Vec<&str> = runs
+        .iter()
+        .filter_map(|step| step["run"].as_str())
+        .collect();
     assert_eq!(runs, [".ci/run"]);
     let text = read(".github/workflows/ci.yaml");
     assert!(!text.contains("secrets.") && !text.contains("github.token"));

@@ -11,6 +11,7 @@ mod lint;
 mod manifest;
 mod migrate;
 mod output;
+mod pod_review;
 mod probe;
 mod progress;
 mod record;
