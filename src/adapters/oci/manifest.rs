@@ -11,8 +11,11 @@ use serde::de::IgnoredAny;
 use crate::image::media_type::{INDEXES, MANIFESTS};
 
 /// Every kind of manifest and index that is asked for.
-pub(super) static ACCEPT: LazyLock<String> =
-    LazyLock::new(|| [MANIFESTS, INDEXES].concat().join(", "));
+pub(super) static ACCEPT: LazyLock<String> = LazyLock::new(|| {
+    let both = MANIFESTS.iter().zip(&INDEXES);
+    let kinds: Vec<&str> = both.flat_map(|(one, many)| [*one, *many]).collect();
+    kinds.join(", ")
+});
 
 /// The members that tell a manifest from an index. A member that stands twice is an error.
 #[derive(Deserialize)]
@@ -81,6 +84,15 @@ mod tests {
             content_type.map(HeaderValue::from_static).as_ref(),
             body.as_bytes(),
         )
+    }
+
+    #[test]
+    fn asks_for_both_words_for_both_kinds_the_newer_first() {
+        assert_eq!(
+            ACCEPT.as_str(),
+            "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+             application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json"
+        );
     }
 
     #[test]
