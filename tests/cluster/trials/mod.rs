@@ -1,8 +1,10 @@
 //! What is tried, in this order.
 
 mod absence;
+mod chains;
 mod changes;
 mod install;
+mod keyless;
 mod migration;
 mod outages;
 mod policies;
@@ -19,6 +21,8 @@ use crate::tools;
 pub(crate) fn all() -> Vec<Trial> {
     let mut trials = stand_in::trials();
     trials.extend(install::trials());
+    trials.extend(keyless::trials());
+    trials.extend(chains::trials());
     trials.extend(workloads::trials());
     trials.extend(policies::trials());
     trials.extend(changes::trials());
