@@ -109,18 +109,22 @@ pub(super) fn rolled_out(cluster: &Cluster) {
     cluster.ok(&["-n", OURS, "rollout", "status", &name, "--timeout=90s"]);
 }
 
+/// The configurations of our webhooks: kind and name.
+pub(super) fn configurations() -> [(&'static str, String); 3] {
+    let (images, policies) = (RELEASE.to_owned(), format!("{RELEASE}-policies"));
+    [
+        ("validatingwebhookconfiguration", images.clone()),
+        ("mutatingwebhookconfiguration", images),
+        ("validatingwebhookconfiguration", policies),
+    ]
+}
+
 /// What the API server trusts in each of our webhooks.
 pub(super) fn bundles(cluster: &Cluster) -> Vec<Value> {
-    let policies = format!("{RELEASE}-policies");
-    let configurations = [
-        ("validatingwebhookconfiguration", RELEASE),
-        ("mutatingwebhookconfiguration", RELEASE),
-        ("validatingwebhookconfiguration", policies.as_str()),
-    ];
-    let bundle = |(kind, name): (&str, &str)| {
-        cluster.get(&[kind, name])["webhooks"][0]["clientConfig"]["caBundle"].clone()
+    let bundle = |(kind, name): (&str, String)| {
+        cluster.get(&[kind, &name])["webhooks"][0]["clientConfig"]["caBundle"].clone()
     };
-    configurations.map(bundle).to_vec()
+    configurations().map(bundle).to_vec()
 }
 
 fn rotates() {

@@ -74,7 +74,6 @@ fn admits_an_identity(log: Log, shape: Shape, place: &'static str) {
     let said = try_to_run(&strangers);
     let expected = "Error from server (Forbidden): admission webhook \"policy.sigstore.dev\" denied the request: validation failed: failed policy: keyless: spec.containers[0].image\n";
     assert!(said.stderr.starts_with(expected), "{}", said.stderr);
-    eprintln!("{}", said.stderr);
     denied(&said, "no matching signatures");
     denied(&said, STRANGER);
     denied(&said, WHO);

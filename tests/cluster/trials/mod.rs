@@ -1,6 +1,7 @@
 //! What is tried, in this order.
 
 mod absence;
+mod certificates;
 mod chains;
 mod changes;
 mod install;
@@ -28,6 +29,7 @@ pub(crate) fn all() -> Vec<Trial> {
     trials.extend(changes::trials());
     trials.extend(absence::trials());
     trials.extend(outages::trials());
+    trials.extend(certificates::trials());
     // Last: it begins anew.
     trials.extend(migration::trials());
     trials
