@@ -230,7 +230,7 @@ impl Stage {
             },
             oldest_tls: TlsVersion::Tls13,
             client_ca: None,
-            policies_interval: Duration::from_mins(1),
+            reload_interval: Duration::from_mins(1),
             max_stale: Duration::from_hours(24),
             stop_delay: Duration::ZERO,
             footer: None,

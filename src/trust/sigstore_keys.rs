@@ -58,7 +58,7 @@ struct LogKey {
 /// # Errors
 /// Every field that cannot be used; nothing is left out in silence.
 pub fn trusted_root(keys: &api::SigstoreKeys) -> Result<Vec<u8>, Vec<UnusableField>> {
-    const AT: &str = "spec.sigstoreKeys";
+    const AT: &str = api::SigstoreKeys::PATH;
     let mut reading = Reading {
         problems: Vec::new(),
     };
