@@ -95,7 +95,7 @@ impl TrustMaterial {
     pub fn from_certificate_authority_pem(pem: &str) -> Result<Self, InvalidTrustRoot> {
         let epoch = Epoch::of("certificate authority", &[pem.as_bytes()]);
         if pem.trim_start().starts_with("-----BEGIN PUBLIC KEY-----") {
-            let key = AuthorityKey::from_pem(pem.trim())?;
+            let key = AuthorityKey::from_pem(pem)?;
             return Self::prepare(root::empty()?, epoch, Some(key));
         }
         Self::prepare(root::of_certificates(pem)?, epoch, None)
