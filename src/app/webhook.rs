@@ -244,7 +244,7 @@ async fn serve_admin(
 ) -> &'static str {
     let router = admin::router(readiness, Arc::new(move || metrics.encode()));
     let settings = ServeSettings {
-        connections: 64,
+        connections: 256,
         stop_delay,
         drain: Duration::from_secs(1),
     };
