@@ -214,6 +214,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
             kinds: None,
             registries: None,
             cloud_credentials: Vec::new(),
+            cloud_registry: Vec::new(),
             trust: TrustArgs::default(),
         },
         cluster: None,
