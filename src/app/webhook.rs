@@ -54,6 +54,8 @@ pub struct WebhookSettings {
     pub oldest_tls: TlsVersion,
     /// A file with the authorities of clients; without it anybody may call.
     pub client_ca: Option<PathBuf>,
+    /// Which clients of theirs may call; every one, where there are none.
+    pub client_names: Vec<String>,
     /// How often policies are looked at again.
     pub policies_interval: Duration,
     /// How long what was fetched for a policy stays in use when it cannot be fetched again.
@@ -261,8 +263,9 @@ fn engine(
     let (judge, limits) = (&settings.judge, &settings.limits);
     let engine = match cluster {
         None => Engine::new(judge, limits, observer),
-        Some((cluster, _)) => Engine::in_cluster(judge, limits, observer, |own| {
-            Arc::new(ClusterCredentials::new(cluster.client(), own, limits))
+        Some((cluster, told)) => Engine::in_cluster(judge, limits, observer, |own| {
+            let credentials = ClusterCredentials::new(cluster.client(), own, limits);
+            Arc::new(credentials.reading_pull_secrets(told.pull_secrets))
         }),
     };
     Ok(engine?.keeping(settings.max_stale))
@@ -320,9 +323,10 @@ async fn tls(
     let Some(path) = &settings.client_ca else {
         return Ok(Tls::new(serving, settings.oldest_tls)?);
     };
-    let (clients, watch) = ClientAuthorities::load(path, Arc::clone(metrics))
-        .await
-        .context("cannot load the authorities of clients (--client-ca)")?;
+    let (clients, watch) =
+        ClientAuthorities::load(path, &settings.client_names, Arc::clone(metrics))
+            .await
+            .context("cannot load the authorities of clients (--client-ca)")?;
     let (interval, stop) = (settings.policies_interval, stop.clone());
     tasks.spawn(async move {
         watch.run(interval, stop).await;

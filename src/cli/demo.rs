@@ -226,6 +226,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
         },
         oldest_tls: TlsVersion::Tls13,
         client_ca: None,
+        client_names: Vec::new(),
         policies_interval: Duration::from_secs(5),
         max_stale: MAX_STALE,
         stop_delay: Duration::ZERO,
