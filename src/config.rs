@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::adapters::cloud::{Cloud, CloudSettings};
+use crate::adapters::cloud::{Cloud, CloudSettings, HostPattern};
 use crate::adapters::oci::{InsecureHosts, InvalidInsecureHost};
 use crate::decide::TagMode;
 use crate::verdict::NoMatchPolicy;
@@ -73,6 +73,15 @@ pub struct JudgeArgs {
         value_delimiter = ','
     )]
     pub cloud_credentials: Vec<CloudIdentity>,
+
+    /// Use the identity for these registries of clouds alone: a host, or `*.` and the end of hosts. By default for all of them. May be given again
+    #[arg(
+        long,
+        value_name = "HOST",
+        env = "VOUCHSAFE_CLOUD_REGISTRY",
+        value_delimiter = ','
+    )]
+    pub cloud_registry: Vec<HostPattern>,
 
     /// What is trusted where policies name no TrustRoot.
     #[command(flatten)]
@@ -182,7 +191,10 @@ impl JudgeArgs {
         let named = self.cloud_credentials.iter();
         let named: Vec<Cloud> = named.filter_map(|written| written.cloud()).collect();
         let variable = |name: &str| std::env::var(name).ok();
-        let settings = CloudSettings::from_environment(&named, is_auto, variable);
+        let settings = CloudSettings {
+            only: self.cloud_registry.clone(),
+            ..CloudSettings::from_environment(&named, is_auto, variable)
+        };
         (!settings.clouds().is_empty()).then_some(settings)
     }
 }

@@ -13,6 +13,8 @@ mod client_ca;
 mod mutate;
 #[path = "webhook_server/over_tls.rs"]
 mod over_tls;
+#[path = "webhook_server/pressure.rs"]
+mod pressure;
 #[path = "webhook_server/router.rs"]
 mod router;
 #[path = "webhook_server/running.rs"]

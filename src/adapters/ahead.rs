@@ -24,7 +24,7 @@ use super::refresh::Count;
 const KEYS: u64 = 4_096;
 /// Fetches at one time.
 const CONCURRENT: usize = 32;
-/// How long a failure stands for what is not there: within it, nobody tries again.
+/// How long a failure stands where its source says nothing else.
 const FAILED: Duration = Duration::from_secs(1);
 /// How often is looked for what nears its end.
 const LOOK: Duration = Duration::from_secs(5);
@@ -43,6 +43,11 @@ pub trait Source: Send + Sync + 'static {
         &'a self,
         key: &'a Self::Key,
     ) -> BoxFuture<'a, Result<Fetched<Self::Value>, String>>;
+
+    /// How long a failure stands for what is not there: within it, nobody tries again.
+    fn pause(&self, _: &Self::Key) -> Duration {
+        FAILED
+    }
 }
 
 /// A value and how long it may be used.
@@ -117,11 +122,11 @@ impl<S: Source> Ahead<S> {
 
     /// The value of a key, or in words why there is none.
     pub async fn get(&self, key: &S::Key) -> Result<S::Value, String> {
-        let slot = self.slot(key);
+        let (slot, pause) = (self.slot(key), self.source.pause(key));
         loop {
             // Before the look, so that no end is missed between it and the wait.
             let ended = slot.ended.notified();
-            match slot.look(Instant::now()) {
+            match slot.look(Instant::now(), pause) {
                 Look::Given { value, is_due } => {
                     if is_due {
                         self.start(key, &slot);
@@ -144,7 +149,7 @@ impl<S: Source> Ahead<S> {
         loop {
             let now = Instant::now();
             for (key, slot) in &self.slots {
-                if slot.takes_turn(now) {
+                if slot.takes_turn(now, self.source.pause(&key)) {
                     self.start(&key, &slot);
                 }
             }
@@ -217,9 +222,10 @@ impl<S: Source> fmt::Debug for Ahead<S> {
 
 impl<V: Clone> Slot<V> {
     /// Whoever is told that a fetch is due starts it.
-    fn look(&self, now: Instant) -> Look<V> {
+    fn look(&self, now: Instant, pause: Duration) -> Look<V> {
         let mut state = self.lock();
-        let may_start = !state.is_fetching && !state.failed_lately(now);
+        let failed_lately = state.failed_lately(now, pause);
+        let may_start = !state.is_fetching && !failed_lately;
         let look = match (state.usable(now), &state.failure) {
             (Some((known, age)), failure) if age < known.times.good || failure.is_some() => {
                 Look::Given {
@@ -227,7 +233,7 @@ impl<V: Clone> Slot<V> {
                     is_due: may_start && age >= known.times.fresh,
                 }
             }
-            (None, Some((failure, _))) if state.failed_lately(now) => Look::Failed(failure.clone()),
+            (None, Some((failure, _))) if failed_lately => Look::Failed(failure.clone()),
             _ => Look::Awaited { is_due: may_start },
         };
         if let Look::Given { is_due: true, .. } | Look::Awaited { is_due: true } = look {
@@ -237,12 +243,12 @@ impl<V: Clone> Slot<V> {
     }
 
     /// Whether a value is there that nears its end, and is to be fetched now.
-    fn takes_turn(&self, now: Instant) -> bool {
+    fn takes_turn(&self, now: Instant, pause: Duration) -> bool {
         let mut state = self.lock();
         let is_old = state
             .usable(now)
             .is_some_and(|(known, age)| age >= known.times.fresh);
-        let is_due = is_old && !state.is_fetching && !state.failed_lately(now);
+        let is_due = is_old && !state.is_fetching && !state.failed_lately(now, pause);
         state.is_fetching |= is_due;
         is_due
     }
@@ -262,10 +268,10 @@ impl<V> State<V> {
         (age < known.times.last).then_some((known, age))
     }
 
-    fn failed_lately(&self, now: Instant) -> bool {
+    fn failed_lately(&self, now: Instant, pause: Duration) -> bool {
         self.failure
             .as_ref()
-            .is_some_and(|(_, at)| now.saturating_duration_since(*at) < FAILED)
+            .is_some_and(|(_, at)| now.saturating_duration_since(*at) < pause)
     }
 }
 

@@ -32,7 +32,7 @@ use crate::server::{Pending, Readiness};
 pub use writers::WriterSettings;
 
 /// What a webhook in a cluster is told of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ClusterSettings {
     /// The file that says how the API server is reached; without one, the service account of our Pod does.
     pub kubeconfig: Option<PathBuf>,
@@ -40,6 +40,8 @@ pub struct ClusterSettings {
     pub pace: Pace,
     /// What is written to the API server.
     pub writers: WriterSettings,
+    /// Whether the pull secrets of workloads are read.
+    pub pull_secrets: bool,
 }
 
 /// What the tasks of a cluster share.
@@ -53,6 +55,19 @@ pub(super) struct Tasks {
 /// How long a change waits for what its policies refer to after the first time, when other changes wait behind it. What is not there
 /// then is fetched in the background.
 const LATER_PREPARATION: Duration = Duration::from_secs(3);
+
+// === impl ClusterSettings ===
+
+impl Default for ClusterSettings {
+    fn default() -> Self {
+        Self {
+            kubeconfig: None,
+            pace: Pace::default(),
+            writers: WriterSettings::default(),
+            pull_secrets: true,
+        }
+    }
+}
 
 // === impl Tasks ===
 

@@ -48,6 +48,8 @@ pub struct WebhookSettings {
     pub oldest_tls: TlsVersion,
     /// A file with the authorities of clients; without it anybody may call.
     pub client_ca: Option<PathBuf>,
+    /// Which clients of theirs may call; every one, where there are none.
+    pub client_names: Vec<String>,
     /// How often files are looked at again: policies, the trusted root, authorities of clients, settings of registries.
     pub reload_interval: Duration,
     /// How long what was fetched for a policy stays in use when it cannot be fetched again.
@@ -203,7 +205,7 @@ async fn serve_admin(
 ) -> &'static str {
     let router = admin::router(readiness, Arc::new(move || metrics.encode()));
     let settings = ServeSettings {
-        connections: 64,
+        connections: 256,
         stop_delay,
         drain: Duration::from_secs(1),
     };
@@ -220,8 +222,9 @@ fn engine(
     let (judge, limits) = (&settings.judge, &settings.limits);
     let engine = match cluster {
         None => Engine::new(judge, limits, observer),
-        Some((cluster, _)) => Engine::in_cluster(judge, limits, observer, |own| {
-            Arc::new(ClusterCredentials::new(cluster.client(), own, limits))
+        Some((cluster, told)) => Engine::in_cluster(judge, limits, observer, |own| {
+            let credentials = ClusterCredentials::new(cluster.client(), own, limits);
+            Arc::new(credentials.reading_pull_secrets(told.pull_secrets))
         }),
     };
     Ok(engine?.keeping(settings.max_stale))
@@ -248,9 +251,10 @@ async fn tls(
     let Some(path) = &settings.client_ca else {
         return Ok(Tls::new(serving, settings.oldest_tls)?);
     };
-    let (clients, watch) = ClientAuthorities::load(path, Arc::clone(metrics))
-        .await
-        .context("cannot load the authorities of clients (--client-ca)")?;
+    let (clients, watch) =
+        ClientAuthorities::load(path, &settings.client_names, Arc::clone(metrics))
+            .await
+            .context("cannot load the authorities of clients (--client-ca)")?;
     let (interval, stop) = (settings.reload_interval, stop.clone());
     tasks.spawn(async move {
         watch.run(interval, stop).await;

@@ -36,7 +36,8 @@ impl Output {
 /// A line for each text, with `margin` before it; what could move a cursor is escaped.
 pub(super) fn lines<'a>(margin: &str, texts: impl IntoIterator<Item = &'a str>) -> String {
     let lines = texts.into_iter();
-    lines
+    let lines: Vec<String> = lines
         .map(|text| format!("{margin}{}\n", printable_line(text, LINE_BYTES)))
-        .collect()
+        .collect();
+    lines.concat()
 }

@@ -65,6 +65,16 @@ pub(super) struct ServeArgs {
     #[arg(long, conflicts_with = "policies", env = "VOUCHSAFE_DENIAL_EVENTS")]
     denial_events: bool,
 
+    /// What is done about the pull secrets of workloads: those of a Pod and of its service account
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        conflicts_with = "policies",
+        env = "VOUCHSAFE_PULL_SECRETS"
+    )]
+    pull_secrets: PullSecrets,
+
     /// Where reviews are answered, over HTTPS; port 0 takes a free one
     #[arg(
         long,
@@ -131,6 +141,16 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "VOUCHSAFE_CLIENT_CA")]
     client_ca: Option<PathBuf>,
 
+    /// And whose certificate has this name: the common name, or one of the alternative names. May be given again; by default any
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "client_ca",
+        value_delimiter = ',',
+        env = "VOUCHSAFE_CLIENT_NAME"
+    )]
+    client_name: Vec<String>,
+
     /// Whether denials are carried out
     #[arg(long, value_enum, default_value_t, env = "VOUCHSAFE_ENFORCEMENT")]
     enforcement: Enforce,
@@ -186,6 +206,15 @@ enum Enforce {
     Enforce,
     /// Everything is judged and counted (`vouchsafe_would_deny_total`), nothing is denied or changed; warnings say what would be denied
     Shadow,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum PullSecrets {
+    /// They are read one by one, by their names, and used
+    #[default]
+    Read,
+    /// The API server is not asked for them, so that no right to is needed; registries are asked with our own credentials alone
+    Ignore,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,6 +299,7 @@ fn settings(args: ServeArgs) -> anyhow::Result<WebhookSettings> {
                 denial_events: args.denial_events,
                 pauses: defaults.pauses,
             },
+            pull_secrets: args.pull_secrets == PullSecrets::Read,
             ..ClusterSettings::default()
         }
     });
@@ -287,6 +317,7 @@ fn settings(args: ServeArgs) -> anyhow::Result<WebhookSettings> {
         max_stale: Duration::from_secs(args.max_stale),
         stop_delay: Duration::from_secs(args.stop_delay),
         client_ca: args.client_ca,
+        client_names: args.client_name,
         footer: args.denial_footer,
         enforcement: match args.enforcement {
             Enforce::Enforce => Enforcement::Enforce,

@@ -99,13 +99,14 @@ pub struct EvidenceLimits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InFlightLimits {
-    /// Bodies of reviews, in bytes.
+    /// Bodies of reviews, in bytes, as they arrive. One address takes a part of what is left free: a third of all where it is the only
+    /// one, half for bodies of less than 64 KiB that have begun.
     pub review_bytes: usize,
     /// Evidence being fetched, in bytes.
     pub evidence_bytes: usize,
     /// Input of predicate policies being evaluated, in bytes.
     pub policy_input_bytes: usize,
-    /// Connections held open by clients of the webhook.
+    /// Connections held open by clients of the webhook; a sixteenth of them by one address.
     pub connections: usize,
     /// Evidence kept between requests, in bytes.
     pub cached_evidence_bytes: usize,

@@ -1,22 +1,23 @@
-//! Reading a body under bounds: type, encoding, size, time, and what all requests together may hold.
+//! Reading a body under bounds: type, encoding, size, time, and what all requests together may hold ([`super::room`]).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
 use http::{HeaderMap, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use http_body_util::{BodyExt, Limited};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::peers::Peer;
 use super::refusal::Refusal;
 use super::review::uid_of_prefix;
+use super::room::{Held, Room};
 use crate::limits::Limits;
 
 /// How much of a body is looked at for its uid when there is no room for the whole, in bytes.
 const PREFIX_BYTES: usize = 4 << 10;
-/// How long that may take: it happens after the deadline, inside the margin that is kept for the answer.
+/// How long that may take after the deadline, inside the margin that is kept for the answer.
 const PREFIX_TIME: Duration = Duration::from_millis(100);
 
 /// What is read of a body that is refused, in bytes: a client of HTTP/2 that is still sending would not see why.
@@ -27,7 +28,7 @@ const UNREAD_TIME: Duration = Duration::from_millis(500);
 /// Reads bodies; one per process, since it counts what all of them hold.
 #[derive(Clone, Debug)]
 pub(super) struct BodyReader {
-    room: Arc<Semaphore>,
+    room: Room,
     bytes: usize,
     time: Duration,
 }
@@ -40,9 +41,9 @@ pub(super) enum Received {
         /// Its bytes.
         bytes: Bytes,
         /// The room it takes, given back on drop.
-        room: OwnedSemaphorePermit,
+        room: Held,
     },
-    /// There was no room for it until the deadline.
+    /// There was no room for it ([`super::room`]).
     NoRoom {
         /// The uid of the review, if it stands where the API server writes it.
         uid: Option<String>,
@@ -55,12 +56,9 @@ impl BodyReader {
     /// A reader with these bounds.
     pub(super) fn new(limits: &Limits) -> Self {
         // Room for less than one body would refuse all.
-        let room = limits
-            .in_flight
-            .review_bytes
-            .clamp(limits.review.body_bytes, Semaphore::MAX_PERMITS);
+        let room = limits.in_flight.review_bytes.max(limits.review.body_bytes);
         Self {
-            room: Arc::new(Semaphore::new(room)),
+            room: Room::new(room),
             bytes: limits.review.body_bytes,
             time: limits.review.body_time,
         }
@@ -68,62 +66,66 @@ impl BodyReader {
 
     /// Reads a body to its end.
     ///
-    /// Room is taken before the first byte: as much as `content-length` claims, or the most a body may be where it is silent.
+    /// It takes room as it arrives, by the rules of [`super::room`]: what `content-length` claims takes none, and is only refused
+    /// where it is too much. The time for a body is the time that we wait for the client; waiting for room is not held against it,
+    /// and ends with the deadline.
     pub(super) async fn read(
         &self,
-        headers: &HeaderMap,
-        body: Body,
+        head: &Parts,
+        mut body: Body,
         deadline: Instant,
     ) -> Result<Received, Refusal> {
+        let headers = &head.headers;
         if let Err(refusal) = check_type(headers).and_then(|()| check_encoding(headers)) {
             let _ = timeout(UNREAD_TIME, Limited::new(body, UNREAD_BYTES).collect()).await;
             return Err(refusal);
         }
-        let claimed = claimed_length(headers);
-        if claimed.is_some_and(|claimed| claimed > self.bytes) {
-            return Err(Refusal::TooLarge { limit: self.bytes });
+        let too_large = Refusal::TooLarge { limit: self.bytes };
+        if claimed_length(headers).is_some_and(|claimed| claimed > self.bytes) {
+            return Err(too_large);
         }
-        let Some(mut room) = self
-            .take_room(claimed.unwrap_or(self.bytes), deadline)
-            .await
-        else {
-            return Ok(Received::NoRoom {
-                uid: uid_of(body).await,
-            });
-        };
+        let peer = head.extensions.get().copied().unwrap_or(Peer::UNKNOWN);
+        let mut room = self.room.for_body_of(peer);
+        let mut bytes = BytesMut::new();
         let limit = self
             .time
             .min(deadline.saturating_duration_since(Instant::now()));
-        let bytes = match timeout(limit, Limited::new(body, self.bytes).collect()).await {
-            Ok(Ok(collected)) => collected.to_bytes(),
-            Ok(Err(error)) => return Err(self.broken(error)),
-            Err(_) => return Err(Refusal::SlowBody { limit }),
-        };
-        // A body of unknown length took the most there is; what it did not need goes back.
-        if let Some(unused) = room.num_permits().checked_sub(bytes.len()) {
-            drop(room.split(unused));
-        }
-        Ok(Received::Whole { bytes, room })
-    }
-
-    /// Waits for room until the deadline.
-    async fn take_room(&self, bytes: usize, deadline: Instant) -> Option<OwnedSemaphorePermit> {
-        let bytes = u32::try_from(bytes).ok()?;
-        timeout_at(deadline, Arc::clone(&self.room).acquire_many_owned(bytes))
-            .await
-            .ok()?
-            .ok()
-    }
-
-    /// Why the body ended early.
-    fn broken(&self, error: Box<dyn std::error::Error + Send + Sync>) -> Refusal {
-        if error.is::<LengthLimitError>() {
-            Refusal::TooLarge { limit: self.bytes }
-        } else {
-            Refusal::BrokenBody {
-                source: axum::Error::new(error),
+        let mut patience = self.time;
+        loop {
+            let asked = Instant::now();
+            let until = deadline.min(asked + patience);
+            if until <= asked {
+                return Err(Refusal::SlowBody { limit });
             }
+            let frame = match timeout_at(until, body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(source))) => return Err(Refusal::BrokenBody { source }),
+                Ok(None) => break,
+                Err(_) => return Err(Refusal::SlowBody { limit }),
+            };
+            patience = patience.saturating_sub(asked.elapsed());
+            // Trailers say nothing to us.
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            if bytes.len().saturating_add(data.len()) > self.bytes {
+                return Err(too_large);
+            }
+            if !room.grow(data.len(), deadline).await {
+                // Whoever waits for room gets it now, not when the rest was looked at.
+                drop(room);
+                bytes.truncate(PREFIX_BYTES);
+                extend_prefix(&mut bytes, &data);
+                return Ok(Received::NoRoom {
+                    uid: uid_of(bytes, body, deadline).await,
+                });
+            }
+            bytes.extend_from_slice(&data);
         }
+        Ok(Received::Whole {
+            bytes: bytes.freeze(),
+            room,
+        })
     }
 }
 
@@ -165,20 +167,25 @@ fn claimed_length(headers: &HeaderMap) -> Option<usize> {
         .ok()
 }
 
-/// The uid in the beginning of a body, so that even the denial for want of room can be matched to its request.
-async fn uid_of(mut body: Body) -> Option<String> {
-    let mut prefix = Vec::new();
+/// The uid in the beginning of a body, so that even the denial for want of room can be matched to its request. The rest is read too,
+/// and not kept, for as long as there is time: a client that is still sending would not see the answer.
+async fn uid_of(mut prefix: BytesMut, mut body: Body, deadline: Instant) -> Option<String> {
+    let now = Instant::now();
+    let until = (now + UNREAD_TIME).min(deadline.max(now) + PREFIX_TIME);
     let reading = async {
-        while prefix.len() < PREFIX_BYTES {
-            let Some(Ok(frame)) = body.frame().await else {
-                break;
-            };
-            let Some(data) = frame.data_ref() else { break };
-            let wanted = PREFIX_BYTES.saturating_sub(prefix.len());
-            prefix.extend(data.iter().take(wanted));
+        while let Some(Ok(frame)) = body.frame().await {
+            if let Some(data) = frame.data_ref() {
+                extend_prefix(&mut prefix, data);
+            }
         }
     };
     // What arrived in time is enough, or it is not.
-    let _ = timeout(PREFIX_TIME, reading).await;
+    let _ = timeout_at(until, reading).await;
     uid_of_prefix(&prefix)
+}
+
+/// Adds to the beginning of a body what still belongs to it.
+fn extend_prefix(prefix: &mut BytesMut, data: &[u8]) {
+    let wanted = PREFIX_BYTES.saturating_sub(prefix.len());
+    prefix.extend(data.iter().take(wanted));
 }

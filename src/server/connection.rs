@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::peers::Peer;
 use super::tls::Tls;
 
 /// For the TLS handshake.
@@ -71,11 +72,11 @@ struct Busy(watch::Sender<Activity>);
 
 impl Connection {
     /// Serves it to its end.
-    pub(super) async fn serve(self, stream: TcpStream) {
+    pub(super) async fn serve(self, stream: TcpStream, peer: Peer) {
         // Answers are small and awaited.
         let _ = stream.set_nodelay(true);
         let Some(tls) = self.tls.clone() else {
-            return self.requests(stream, auto_builder()).await;
+            return self.requests(stream, peer, auto_builder()).await;
         };
         match timeout(HANDSHAKE, tls.acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
@@ -86,7 +87,7 @@ impl Connection {
                 } else {
                     auto_builder().http1_only()
                 };
-                self.requests(stream, builder).await;
+                self.requests(stream, peer, builder).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
@@ -97,6 +98,7 @@ impl Connection {
     async fn requests(
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Peer,
         builder: auto::Builder<TokioExecutor>,
     ) {
         let (activity, observed) = watch::channel(Activity::default());
@@ -107,7 +109,8 @@ impl Connection {
             drain,
             ..
         } = self;
-        let service = service_fn(move |request| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
             answer(
                 router.clone(),
                 Busy::begin(&activity),

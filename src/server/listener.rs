@@ -15,15 +15,18 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::Connection;
+use super::peers::{Peer, Places};
 use super::tls::Tls;
 
 /// How long nothing is accepted after a failure, so that running out of file descriptors does not become a busy loop.
 const AFTER_ERROR: Duration = Duration::from_millis(50);
+/// How often it is said that connections are turned away.
+const WARN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Why nothing listens.
 #[derive(Debug, thiserror::Error)]
@@ -39,13 +42,18 @@ pub struct BindError {
 /// How connections are held and let go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServeSettings {
-    /// Connections held at one time. More wait in the backlog of the system.
+    /// Connections held at one time. More wait in the backlog of the system. One address gets a part of what is left free, a sixteenth
+    /// where it is the only one; more of it are closed at once.
     pub connections: usize,
     /// How long connections are still taken after the stop, until endpoints have been withdrawn everywhere.
     pub stop_delay: Duration,
     /// How long calls in flight may take after that.
     pub drain: Duration,
 }
+
+/// When it was last said that connections are turned away.
+#[derive(Default)]
+struct Warned(Option<Instant>);
 
 /// A socket that listens, with all that it needs to answer.
 pub struct Bound {
@@ -132,6 +140,19 @@ impl Bound {
     }
 }
 
+// === impl Warned ===
+
+impl Warned {
+    /// Says whose connection was closed, now and then: whoever connects too often must not fill the log.
+    fn warn(&mut self, address: SocketAddr) {
+        if self.0.is_none_or(|last| last.elapsed() > WARN_INTERVAL) {
+            self.0 = Some(Instant::now());
+            let address = address.ip().to_canonical();
+            tracing::warn!(%address, "closed a connection: this address holds too many of them");
+        }
+    }
+}
+
 /// Takes connections for ever, each on a task of its own, while there is room for one more.
 async fn accept_all(
     listener: &TcpListener,
@@ -141,22 +162,30 @@ async fn accept_all(
     cut: &CancellationToken,
 ) -> std::convert::Infallible {
     let room = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+    let places = Places::new(most);
+    let mut turned_away = Warned::default();
     loop {
         let permit = Arc::clone(&room).acquire_owned().await;
-        let stream = accept(listener).await;
+        let (stream, address) = accept(listener).await;
+        let peer = Peer::new(address.ip());
+        let Some(place) = places.take(peer) else {
+            turned_away.warn(address);
+            continue;
+        };
         let (connection, cut) = (connection.clone(), cut.clone());
         tasks.spawn(async move {
-            cut.run_until_cancelled(connection.serve(stream)).await;
-            drop(permit);
+            cut.run_until_cancelled(connection.serve(stream, peer))
+                .await;
+            drop((place, permit));
         });
     }
 }
 
 /// The next connection. Failures are of the moment: one that was reset, or no file descriptor left.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(AFTER_ERROR).await;

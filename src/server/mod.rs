@@ -4,10 +4,10 @@
 //! counts as a failed call. What an answer says comes from whoever implements [`Validate`] and [`Mutate`].
 //!
 //! ```text
-//! TCP ─► listener   connection cap, 5 s for the handshake, TLS 1.3            tls, listener, connection
+//! TCP ─► listener   connection cap, by address, 5 s for the handshake, TLS 1.3  tls, listener, connection, peers
 //!     ─► router     POST /validate, /mutate; the rest is refused with words   router
 //!                   POST /validate-policy goes a way of its own              policies
-//!     ─► body       type, encoding, 7 MiB, 5 s, 64 MiB over all requests     body
+//!     ─► body       type, encoding, 7 MiB, 5 s, 64 MiB over all requests     body, room
 //!     ─► review     AdmissionReview v1 ─► workload::Request                  review
 //!     ─► Validate   on a task of its own: a deadline and a panic still answer  router
 //!        or Mutate
@@ -30,10 +30,12 @@ mod deadline;
 pub mod fuzzing;
 mod listener;
 mod observer;
+mod peers;
 mod policies;
 mod readiness;
 mod refusal;
 mod review;
+mod room;
 mod router;
 mod tls;
 

@@ -52,14 +52,15 @@ async fn check(
 ) -> Result<Vec<u8>, Refusal> {
     let (head, body) = call.into_parts();
     let deadline = arrival + deadline::budget(head.uri.query())?;
+    // Read first: whoever is slow to send must not keep others from the only turn.
+    let (bytes, room) = match door.bodies.read(&head, body, deadline).await? {
+        Received::Whole { bytes, room } => (bytes, room),
+        Received::NoRoom { .. } => return Err(Refusal::Overloaded),
+    };
     // Held until the check is really over: one that goes on beyond its deadline keeps one processor busy, and no more.
     let waiting = timeout_at(deadline, Arc::clone(&door.policy_checks).acquire_owned());
     let Ok(Ok(turn)) = waiting.await else {
         return Err(Refusal::Overloaded);
-    };
-    let (bytes, room) = match door.bodies.read(&head.headers, body, deadline).await? {
-        Received::Whole { bytes, room } => (bytes, room),
-        Received::NoRoom { .. } => return Err(Refusal::Overloaded),
     };
     let request = review::decode(&bytes, door.depth)?;
     drop(bytes);

@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::{HeaderValue, Method, Uri, header};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, Span};
@@ -23,6 +23,7 @@ use tracing::{Instrument, Span};
 use super::body::{BodyReader, Received};
 use super::policies::validate_policy;
 use super::refusal::Refusal;
+use super::room::Held;
 use super::{deadline, review};
 use crate::explain;
 use crate::limits::Limits;
@@ -71,7 +72,7 @@ struct Review {
     request: Request,
     deadline: Instant,
     /// What its bytes take of what all calls may hold.
-    room: OwnedSemaphorePermit,
+    room: Held,
 }
 
 /// A call that began, until it is dropped: also when the client goes away.
@@ -160,7 +161,7 @@ impl Door {
     async fn read(&self, call: axum::extract::Request, arrival: Instant) -> Result<Read, Refusal> {
         let (head, body) = call.into_parts();
         let deadline = arrival + deadline::budget(head.uri.query())?;
-        let (bytes, room) = match self.bodies.read(&head.headers, body, deadline).await? {
+        let (bytes, room) = match self.bodies.read(&head, body, deadline).await? {
             Received::Whole { bytes, room } => (bytes, room),
             // Without a uid nothing can be said as a review.
             Received::NoRoom { uid } => {
@@ -220,7 +221,7 @@ impl Door {
         work: impl Future<Output = T> + Send + 'static,
         span: &Span,
         deadline: Instant,
-        room: OwnedSemaphorePermit,
+        room: Held,
     ) -> Result<T, Reason> {
         let work = async move {
             let done = work.await;

@@ -1,6 +1,6 @@
 //! Values, their schema, and what else of the chart can be read without Helm.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::rendered::{all, rendered, root};
 use crate::support::command::vouchsafe;
@@ -137,4 +137,21 @@ fn what_every_switch_adds_is_there() {
         .map(|kind| rendered("cert-manager").of_kind(kind).len())
         .to_vec();
     assert_eq!(managed, [2, 2]);
+}
+
+/// T-81: `networkPolicy.webhookFrom`. Without it nobody is kept out, since where the API server comes from is not known.
+#[test]
+fn t81_the_port_of_the_webhook_is_open_to_those_who_are_named_or_to_everybody() {
+    for (name, from) in [
+        (
+            "everything",
+            json!([{"ipBlock": {"cidr": "10.0.0.10/32"}}, {"ipBlock": {"cidr": "10.0.0.11/32"}}]),
+        ),
+        ("default", Value::Null),
+    ] {
+        let rendering = rendered(name);
+        let rule = &rendering.one("NetworkPolicy")["spec"]["ingress"][0];
+        assert_eq!(rule["ports"][0]["port"], "webhook");
+        assert_eq!(rule["from"], from, "{name}");
+    }
 }

@@ -99,6 +99,38 @@ async fn a_service_account_becomes_a_role_by_its_web_identity() {
     assert_eq!(asked[1].header("x-amz-security-token"), "st");
 }
 
+/// T-94: regions that are invented have the security token service asked once, where the role's own region is.
+#[tokio::test]
+async fn t94_the_keys_of_a_role_are_asked_for_once_whatever_region_a_registry_names() {
+    let aws = StandIn::start([
+        text(200, GIVEN),
+        tokens("one"),
+        tokens("two"),
+        text(400, ""),
+    ])
+    .await;
+    let environment = [(
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "http://169.254.170.23/v1/credentials",
+    )];
+    let credentials = credentials(settings(&[], &environment, &aws));
+    for (region, is_there) in [
+        ("eu-west-1", true),
+        ("ap-south-2", true),
+        ("xx-south-9", false),
+    ] {
+        let registry = format!("123456789012.dkr.ecr.{region}.amazonaws.com");
+        assert_eq!(entry(&credentials, &registry).await.is_some(), is_there);
+    }
+    let asked = aws.asked();
+    let keys = asked
+        .iter()
+        .filter(|asked| asked.line.starts_with("GET /v1/credentials"));
+    assert_eq!((keys.count(), asked.len()), (1, 4));
+    let signed = asked[3].header("authorization");
+    assert!(signed.contains("/xx-south-9/ecr/aws4_request"), "{signed}");
+}
+
 #[tokio::test]
 async fn the_agent_of_pod_identity_is_shown_the_token_of_the_pod() {
     let folder = tempfile::tempdir().unwrap();

@@ -9,6 +9,13 @@ use vouchsafe::gather::Credential;
 use super::bench::{ACR, credentials, entry, file, settings};
 use crate::support::stand_in::{Answer, StandIn, json as ok, text};
 
+/// Somebody, by a secret.
+const SOMEBODY: [(&str, &str); 3] = [
+    ("AZURE_TENANT_ID", "t"),
+    ("AZURE_CLIENT_ID", "c"),
+    ("AZURE_CLIENT_SECRET", "hush"),
+];
+
 fn ours() -> Answer {
     ok(&json!({"token_type": "Bearer", "expires_in": 3_599, "access_token": "eyJ"}))
 }
@@ -77,35 +84,68 @@ async fn the_managed_identity_of_the_machine_is_asked_for_where_azure_is_named()
 
 #[tokio::test]
 async fn each_registry_has_a_token_of_its_own() {
-    let azure = StandIn::start([ours(), exchanged().1, ours(), exchanged().1]).await;
-    let environment = [
-        ("AZURE_TENANT_ID", "t"),
-        ("AZURE_CLIENT_ID", "c"),
-        ("AZURE_CLIENT_SECRET", "hush"),
-    ];
-    let credentials = credentials(settings(&[], &environment, &azure));
+    let azure = StandIn::start([ours(), exchanged().1, exchanged().1]).await;
+    let credentials = credentials(settings(&[], &SOMEBODY, &azure));
     for registry in [ACR, "other.azurecr.io", ACR] {
         assert!(entry(&credentials, registry).await.is_some(), "{registry}");
     }
+    // Entra ID is asked once for both.
     let asked = azure.asked();
-    assert_eq!(asked.len(), 4);
-    assert!(asked[3].body.contains("service=other.azurecr.io"));
+    assert_eq!(asked.len(), 3);
+    assert!(asked[2].body.contains("service=other.azurecr.io"));
+}
+
+/// T-94: whoever invents registries has Entra ID asked once, and few of them.
+#[tokio::test]
+async fn t94_registries_that_are_invented_cause_one_token_and_few_exchanges() {
+    let refusals = (0..200).map(|_| text(401, r#"{"errors":[{"code":"UNAUTHORIZED"}]}"#));
+    let azure = StandIn::start(std::iter::once(ours()).chain(refusals)).await;
+    let credentials = credentials(settings(&[], &SOMEBODY, &azure));
+    let invented: Vec<String> = (0..200)
+        .map(|number| format!("x{number}.azurecr.io"))
+        .collect();
+    let invented: Vec<&str> = invented.iter().map(String::as_str).collect();
+    assert!(credentials.entries(&invented).await.is_empty());
+    let asked = azure.asked();
+    let tokens = asked
+        .iter()
+        .filter(|asked| asked.line.contains("/oauth2/v2.0/token"));
+    assert_eq!(tokens.count(), 1);
+    assert!((30..=34).contains(&asked.len()), "{}", asked.len());
+}
+
+/// T-94: an identity that gives nothing is left alone for a while, whatever it is asked for.
+#[tokio::test]
+async fn t94_an_identity_that_fails_is_not_asked_again_for_each_registry() {
+    let azure = StandIn::start([text(503, ""), text(503, "")]).await;
+    let credentials = credentials(settings(&[], &SOMEBODY, &azure));
+    for registry in [ACR, "other.azurecr.io", "third.azurecr.io"] {
+        assert!(entry(&credentials, registry).await.is_none(), "{registry}");
+    }
+    assert_eq!(azure.asked().len(), 1);
+}
+
+/// T-94: `--cloud-registry`
+#[tokio::test]
+async fn t94_where_registries_are_named_no_other_is_asked() {
+    let azure = StandIn::start([ours(), exchanged().1]).await;
+    let mut settings = settings(&[], &SOMEBODY, &azure);
+    settings.only = vec![ACR.parse().unwrap()];
+    let credentials = credentials(settings);
+    assert!(entry(&credentials, "other.azurecr.io").await.is_none());
+    assert!(azure.asked().is_empty());
+    assert!(entry(&credentials, ACR).await.is_some());
 }
 
 #[tokio::test]
 async fn a_registry_that_exchanges_nothing_gives_no_credential() {
-    let environment = [
-        ("AZURE_TENANT_ID", "t"),
-        ("AZURE_CLIENT_ID", "c"),
-        ("AZURE_CLIENT_SECRET", "hush"),
-    ];
     for answers in [
         vec![text(401, r#"{"error":"invalid_client"}"#)],
         vec![ours(), text(401, r#"{"errors":[{"code":"UNAUTHORIZED"}]}"#)],
         vec![ours(), ok(&json!({}))],
     ] {
         let azure = StandIn::start(answers).await;
-        let credentials = credentials(settings(&[], &environment, &azure));
+        let credentials = credentials(settings(&[], &SOMEBODY, &azure));
         assert!(entry(&credentials, ACR).await.is_none());
     }
 }

@@ -70,7 +70,7 @@ async fn the_key_of_a_service_account_becomes_a_token_at_googles_own_service() {
     assert_eq!(claims["aud"], "https://oauth2.googleapis.com/token");
     assert_eq!(
         claims["scope"],
-        "https://www.googleapis.com/auth/cloud-platform"
+        "https://www.googleapis.com/auth/devstorage.read_only"
     );
 }
 
@@ -110,6 +110,10 @@ async fn a_token_of_another_cluster_is_exchanged_and_speaks_for_a_service_accoun
         "POST /v1/projects/-/serviceAccounts/v@p.iam.gserviceaccount.com:generateAccessToken"
     );
     assert_eq!(asked[1].header("authorization"), "Bearer federated");
+    assert_eq!(
+        asked[1].body,
+        r#"{"scope":["https://www.googleapis.com/auth/devstorage.read_only"]}"#
+    );
 }
 
 #[tokio::test]

@@ -181,7 +181,7 @@ impl Texts {
         let (stop, settings) = (
             CancellationToken::new(),
             ServeSettings {
-                connections: 64,
+                connections: 1_024,
                 stop_delay: Duration::ZERO,
                 drain: Duration::ZERO,
             },

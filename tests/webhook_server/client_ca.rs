@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     PKCS_ECDSA_P256_SHA256,
 };
 use reqwest::Client;
@@ -44,6 +44,9 @@ impl Authority {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         let mut params = CertificateParams::new(["kube-apiserver".to_owned()]).unwrap();
         params.extended_key_usages = vec![purpose];
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "the-common-name");
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         (certificate.der().clone(), key.into())
@@ -56,12 +59,20 @@ impl Authority {
 
 /// A webhook for the clients of the authorities in `folder/clients.pem`, which is looked at every 20 ms.
 async fn guarded(folder: &Path, oldest: TlsVersion) -> Running {
+    guarded_for(&[], folder, oldest).await
+}
+
+/// The same, for clients of these names alone.
+async fn guarded_for(names: &[&str], folder: &Path, oldest: TlsVersion) -> Running {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let metrics = Arc::new(Metrics::new());
     let (serving, renewal) = certs::generate(&[], None, Arc::clone(&metrics))
         .await
         .unwrap();
     let file = folder.join("clients.pem");
-    let (clients, watch) = ClientAuthorities::load(&file, metrics).await.unwrap();
+    let (clients, watch) = ClientAuthorities::load(&file, &names, metrics)
+        .await
+        .unwrap();
     let tls = Tls::for_clients(serving, oldest, clients).unwrap();
     let server = Running::over(tls, renewal.authority_pem(), SETTINGS).await;
     tokio::spawn(watch.run(Duration::from_millis(20), server.stop.clone()));
@@ -126,6 +137,28 @@ async fn only_who_shows_a_certificate_of_the_authority_is_answered() {
     }
 }
 
+/// T-81: `--client-name`, where the authority vouches for others too.
+#[tokio::test]
+async fn t81_of_an_authority_only_who_has_one_of_the_names_is_answered() {
+    let ours = Authority::new();
+    let folder = folder_with(&[&ours]);
+    let versions = rustls::DEFAULT_VERSIONS;
+    for (names, is_answered) in [
+        (&["kube-apiserver"][..], true),
+        (&["other", "kube-apiserver"], true),
+        (&["the-common-name"], true),
+        (&["kube-apiserver.example.com"], false),
+        (&["KUBE-APISERVER"], false),
+        (&["kube"], false),
+        (&[""], false),
+    ] {
+        let server = guarded_for(names, folder.path(), TlsVersion::Tls13).await;
+        let client = client(&server, ours.client_certificate(), versions);
+        let answer = ask(&client, &server.url(), "good").await;
+        assert_eq!(answer.is_ok(), is_answered, "{names:?}");
+    }
+}
+
 /// T-81
 #[tokio::test]
 async fn authorities_change_without_a_restart_and_nobody_comes_back_on_an_old_session() {
@@ -157,7 +190,7 @@ async fn authorities_change_without_a_restart_and_nobody_comes_back_on_an_old_se
 async fn a_file_without_an_authority_is_no_start() {
     let folder = folder_with(&[]);
     let file = folder.path().join("clients.pem");
-    let load = || ClientAuthorities::load(&file, Arc::new(Metrics::new()));
+    let load = || ClientAuthorities::load(&file, &[], Arc::new(Metrics::new()));
     let empty = load().await.unwrap_err().to_string();
     assert!(empty.ends_with("holds no authority of clients"), "{empty}");
     std::fs::remove_file(&file).unwrap();

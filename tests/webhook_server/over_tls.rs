@@ -242,7 +242,7 @@ async fn cuts_off_what_does_not_finish_after_the_stop() {
 async fn full_of_silent_clients_it_still_answers_once_they_have_had_their_time() {
     let server = Running::start(
         ServeSettings {
-            connections: 3,
+            connections: 48,
             ..SETTINGS
         },
         TlsVersion::Tls13,
@@ -252,12 +252,12 @@ async fn full_of_silent_clients_it_still_answers_once_they_have_had_their_time()
     let _silent = TcpStream::connect(server.address).await.unwrap();
     let _idle = (server.raw(HTTP1).await, server.raw(b"h2").await);
     let start = Instant::now();
-    assert!(ask(&server.client(), &server.url(), "good").await.is_ok());
-    assert!(
-        start.elapsed() < Duration::from_secs(7),
-        "{:?}",
-        start.elapsed()
-    );
+    // That is all that one address may have of so few connections.
+    assert!(ask(&server.client(), &server.url(), "good").await.is_err());
+    while ask(&server.client(), &server.url(), "good").await.is_err() {
+        assert!(start.elapsed() < Duration::from_secs(7));
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]

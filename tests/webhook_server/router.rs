@@ -417,23 +417,29 @@ async fn denies_for_want_of_room_and_goes_on_when_there_is_room() {
 }
 
 #[tokio::test]
-async fn a_body_of_unknown_length_keeps_only_the_room_that_it_needs() {
+async fn a_body_takes_room_for_what_came_and_not_for_what_it_claims() {
     let body = review("slow").to_string();
     let mut limits = Limits::default();
-    limits.review.body_bytes = body.len() + 1_000;
-    limits.in_flight.review_bytes = 2 * body.len() + 1_000;
+    limits.review.body_bytes = 20 * body.len();
+    limits.in_flight.review_bytes = 20 * body.len();
     let (router, _) = watched_router(&limits);
-    let unknown = || {
-        Body::from_stream(futures::stream::iter([Ok::<_, std::io::Error>(
-            Bytes::from(body.clone()),
-        )]))
+    let silent = || {
+        let mut call = call_with_timeout(
+            "2s",
+            Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>()),
+        );
+        let claimed = (20 * body.len()).to_string().parse().unwrap();
+        call.headers_mut().insert("content-length", claimed);
+        call
     };
-    let (first, second) = tokio::join!(
-        ask(&router, call_with_timeout("1s", unknown())),
-        ask(&router, call_with_timeout("2s", unknown()))
+    let (first, second, third) = tokio::join!(
+        ask(&router, silent()),
+        ask(&router, silent()),
+        ask(&router, call_with_timeout("2s", body.clone()))
     );
-    is_denied(&answered(first).await, Reason::Deadline);
-    assert_eq!(answered(second).await["allowed"], true);
+    assert_eq!(first.status(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(second.status(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(answered(third).await["allowed"], true);
 }
 
 // --- the other path ---
@@ -473,6 +479,24 @@ async fn a_policy_that_was_not_checked_is_a_failed_call(#[case] name: &str, #[ca
     )
     .await;
     assert!(started.elapsed() < Duration::from_secs(1));
+}
+
+/// Who is slow to send does not keep others from the one turn.
+#[tokio::test]
+async fn a_slow_policy_does_not_hold_up_another_one() {
+    let (router, _) = watched_router(&Limits::default());
+    let mut slow = policy_call("2s", "good");
+    *slow.body_mut() =
+        Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+    let started = Instant::now();
+    let meanwhile = async {
+        let response = answered(ask(&router, policy_call("5s", "good")).await).await;
+        assert_eq!(response["allowed"], true);
+        started.elapsed()
+    };
+    let (slow, took) = tokio::join!(ask(&router, slow), meanwhile);
+    assert_eq!(slow.status(), StatusCode::REQUEST_TIMEOUT);
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
 #[tokio::test]

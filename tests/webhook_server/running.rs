@@ -1,6 +1,6 @@
 //! A webhook that runs, and its clients.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub(crate) struct Running {
 }
 
 pub(crate) const SETTINGS: ServeSettings = ServeSettings {
-    connections: 64,
+    connections: 1_024,
     stop_delay: Duration::ZERO,
     drain: Duration::from_secs(5),
 };
@@ -95,13 +95,27 @@ impl Running {
         &self,
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> Client {
+        self.builder_of(versions).build().unwrap()
+    }
+
+    /// A client at another address of this machine.
+    pub(crate) fn client_from(&self, address: [u8; 4]) -> Client {
+        let builder = self.builder_of(rustls::DEFAULT_VERSIONS);
+        builder
+            .local_address(IpAddr::from(address))
+            .build()
+            .unwrap()
+    }
+
+    fn builder_of(
+        &self,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> reqwest::ClientBuilder {
         let mut config = self.client_config(versions);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Client::builder()
             .tls_backend_preconfigured(config)
             .no_proxy()
-            .build()
-            .unwrap()
     }
 
     pub(crate) fn url(&self) -> String {

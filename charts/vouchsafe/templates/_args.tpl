@@ -37,6 +37,9 @@
 - --tls-min-version={{ .Values.tls.minVersion }}
 {{- if .Values.clientCa.configMap }}
 - --client-ca=/etc/vouchsafe/client-ca/{{ .Values.clientCa.key }}
+{{- range .Values.clientCa.names }}
+- {{ printf "--client-name=%s" . | quote }}
+{{- end }}
 {{- end }}
 - --stop-delay={{ .Values.stopDelaySeconds | int }}
 - --reload-interval={{ .Values.reloadIntervalSeconds | int }}
@@ -45,6 +48,9 @@
 - --log-format={{ .Values.log.format }}
 {{- with .Values.denialFooter }}
 - {{ printf "--denial-footer=%s" . | quote }}
+{{- end }}
+{{- if not .Values.rbac.pullSecrets }}
+- --pull-secrets=ignore
 {{- end }}
 {{- if .Values.denialEvents }}
 - --denial-events
@@ -62,6 +68,9 @@
 {{- end }}
 {{- range .Values.registries.cloudCredentials }}
 - --cloud-credentials={{ . }}
+{{- end }}
+{{- range .Values.registries.cloudRegistries }}
+- {{ printf "--cloud-registry=%s" . | quote }}
 {{- end }}
 {{- if .Values.registries.caConfigMap }}
 - --registry-ca=/etc/vouchsafe/registry-ca/{{ .Values.registries.caKey }}

@@ -1,6 +1,7 @@
 //! Who may call: clients that show a certificate of an authority that the operator names (T-81).
 //!
-//! *In*: a PEM file with one authority or more, read again and again and compared by content. *Out*: a [`ClientAuthorities`] that every
+//! *In*: a PEM file with one authority or more, read again and again and compared by content; names, where not everybody of theirs is
+//! meant. *Out*: a [`ClientAuthorities`] that every
 //! handshake asks. A file that cannot be used changes nothing.
 
 use std::path::{Path, PathBuf};
@@ -19,14 +20,26 @@ use rustls::{
 };
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
+use x509_cert::der::oid::ObjectIdentifier;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 
 use super::CertificateError;
 use super::files::read;
 use crate::adapters::metrics::{Metrics, Reloaded};
 
+/// `commonName` of a subject.
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+
 /// Asks every client for a certificate of one of these authorities, made for authenticating clients.
 #[derive(Debug)]
-pub struct ClientAuthorities(ArcSwap<Arc<dyn ClientCertVerifier>>);
+pub struct ClientAuthorities {
+    current: ArcSwap<Arc<dyn ClientCertVerifier>>,
+    /// Who is meant; everybody, where there are none.
+    names: Vec<String>,
+}
 
 /// Keeps the authorities as their file has them.
 #[derive(Debug)]
@@ -41,13 +54,18 @@ pub struct ClientWatch {
 // === impl ClientAuthorities ===
 
 impl ClientAuthorities {
-    /// Reads the authorities, and gives the task that keeps them fresh.
+    /// Reads the authorities, and gives the task that keeps them fresh. Where there are `names`, a certificate must have one of them, letter
+    /// by letter: as the common name of its subject, or among its alternative names (DNS, e-mail, URI).
     pub async fn load(
         path: &Path,
+        names: &[String],
         metrics: Arc<Metrics>,
     ) -> Result<(Arc<Self>, ClientWatch), CertificateError> {
         let pem = read(path).await?;
-        let authorities = Arc::new(Self(ArcSwap::from_pointee(verifier(path, &pem)?)));
+        let authorities = Arc::new(Self {
+            current: ArcSwap::from_pointee(verifier(path, &pem)?),
+            names: names.to_vec(),
+        });
         let watch = ClientWatch {
             path: path.to_owned(),
             authorities: Arc::clone(&authorities),
@@ -97,8 +115,14 @@ impl ClientCertVerifier for ClientAuthorities {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        let current = self.0.load();
-        current.verify_client_cert(end_entity, intermediates, now)
+        let current = self.current.load();
+        let verified = current.verify_client_cert(end_entity, intermediates, now)?;
+        if self.names.is_empty() || has_name(end_entity, &self.names) {
+            return Ok(verified);
+        }
+        Err(rustls::Error::InvalidCertificate(
+            rustls::CertificateError::ApplicationVerificationFailure,
+        ))
     }
 
     fn verify_tls12_signature(
@@ -107,7 +131,9 @@ impl ClientCertVerifier for ClientAuthorities {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.load().verify_tls12_signature(message, cert, dss)
+        self.current
+            .load()
+            .verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -116,12 +142,37 @@ impl ClientCertVerifier for ClientAuthorities {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.load().verify_tls13_signature(message, cert, dss)
+        self.current
+            .load()
+            .verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.load().supported_verify_schemes()
+        self.current.load().supported_verify_schemes()
     }
+}
+
+/// Whether a certificate is somebody's whose name is one of these.
+fn has_name(certificate: &CertificateDer<'_>, names: &[String]) -> bool {
+    let Ok(certificate) = Certificate::from_der(certificate) else {
+        return false;
+    };
+    let is_named = |found: &str| names.iter().any(|name| name == found);
+    let certificate = certificate.tbs_certificate;
+    let parts = certificate.subject.0.iter().flat_map(|part| part.0.iter());
+    let mut common = parts.filter(|part| part.oid == COMMON_NAME);
+    if common.any(|part| std::str::from_utf8(part.value.value()).is_ok_and(is_named)) {
+        return true;
+    }
+    let Ok(Some((_, SubjectAltName(others)))) = certificate.get::<SubjectAltName>() else {
+        return false;
+    };
+    others.iter().any(|other| match other {
+        GeneralName::DnsName(name) => is_named(name.as_str()),
+        GeneralName::Rfc822Name(name) => is_named(name.as_str()),
+        GeneralName::UniformResourceIdentifier(name) => is_named(name.as_str()),
+        _ => false,
+    })
 }
 
 // === impl ClientWatch ===
@@ -150,7 +201,7 @@ impl ClientWatch {
         match verifier {
             Ok(verifier) => {
                 tracing::info!("the authorities of clients were read again");
-                self.authorities.0.store(Arc::new(verifier));
+                self.authorities.current.store(Arc::new(verifier));
             }
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);

@@ -10,15 +10,12 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::LIVES;
-use crate::adapters::identity::azure::AzureIdentity;
 use crate::adapters::identity::exchange::{below, endpoint, json, post_form};
-use crate::adapters::identity::{Issued, ServiceError};
+use crate::adapters::identity::{Issued, Secret, ServiceError};
 use crate::adapters::outbound::Outbound;
 use crate::gather::Credential;
 
 const SERVICE: &str = "azure container registry";
-/// What the token of Entra ID is for: registries, and nothing else of Azure. The same in every cloud.
-const RESOURCE: &str = "https://containerregistry.azure.net";
 /// How long a refresh token is taken to live that does not say so.
 const UNSAID: Duration = Duration::from_hours(1);
 
@@ -32,15 +29,14 @@ struct Claims {
     exp: i64,
 }
 
-/// A refresh token of one registry.
+/// A refresh token of one registry, for what Entra ID says of us in this tenant.
 pub(super) async fn token(
     outbound: &Outbound,
-    identity: &AzureIdentity,
+    ours: &Secret,
+    tenant: Option<&str>,
     host: &str,
-    authority: &str,
     stand_in: Option<&Url>,
 ) -> Result<Issued<Credential>, ServiceError> {
-    let ours = identity.token(outbound, authority, RESOURCE).await?.value;
     let base = match stand_in {
         Some(stand_in) => stand_in.clone(),
         None => endpoint("the host of the registry", &format!("https://{host}/"))?,
@@ -52,7 +48,7 @@ pub(super) async fn token(
         ("service", host),
         ("access_token", ours.expose()),
     ];
-    if let Some(tenant) = &identity.tenant {
+    if let Some(tenant) = tenant {
         fields.push(("tenant", tenant));
     }
     let answer = post_form(outbound, url, &fields).await?;

@@ -13,7 +13,8 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::LIVES;
-use crate::adapters::identity::aws::{AwsIdentity, suffix};
+use super::identities::Identities;
+use crate::adapters::identity::aws::suffix;
 use crate::adapters::identity::exchange::{self, endpoint};
 use crate::adapters::identity::{Issued, ServiceError, sigv4};
 use crate::adapters::outbound::Outbound;
@@ -61,7 +62,7 @@ struct Token {
 /// A token for the registries of a region.
 pub(super) async fn token(
     outbound: &Outbound,
-    identity: &AwsIdentity,
+    identities: &Identities,
     region: &str,
     is_fips: bool,
     stand_in: Option<&Url>,
@@ -74,13 +75,13 @@ pub(super) async fn token(
         region,
         url: format!("https://{host}.{region}.{}/", suffix(region)),
     };
-    kind.token(outbound, identity, stand_in).await
+    kind.token(outbound, identities, stand_in).await
 }
 
 /// A token for the public registry, which allows more pulls with one.
 pub(super) async fn public_token(
     outbound: &Outbound,
-    identity: &AwsIdentity,
+    identities: &Identities,
     stand_in: Option<&Url>,
 ) -> Result<Issued<Credential>, ServiceError> {
     let kind = Kind {
@@ -90,21 +91,21 @@ pub(super) async fn public_token(
         region: PUBLIC_REGION,
         url: format!("https://api.ecr-public.{PUBLIC_REGION}.amazonaws.com/"),
     };
-    kind.token(outbound, identity, stand_in).await
+    kind.token(outbound, identities, stand_in).await
 }
 
 impl Kind<'_> {
     async fn token(
         &self,
         outbound: &Outbound,
-        identity: &AwsIdentity,
+        identities: &Identities,
         stand_in: Option<&Url>,
     ) -> Result<Issued<Credential>, ServiceError> {
         let url = match stand_in {
             Some(stand_in) => stand_in.clone(),
             None => endpoint("the region of the registry", &self.url)?,
         };
-        let keys = identity.keys(outbound, self.region).await?;
+        let keys = identities.aws_keys(self.region).await?;
         let body = Bytes::from_static(b"{}");
         let json = HeaderValue::from_static("application/x-amz-json-1.1");
         let target = HeaderName::from_static("x-amz-target");

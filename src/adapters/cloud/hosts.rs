@@ -3,6 +3,8 @@
 //! Everything that a cloud's credentials may see is decided here: a host that merely looks like one of these is not one of these. A
 //! port is never part of them.
 
+use std::str::FromStr;
+
 use crate::adapters::identity::aws::{is_region, suffix};
 
 /// A registry of a cloud.
@@ -36,6 +38,54 @@ const AZURE: [(&str, &str); 3] = [
 ];
 /// Digits of the number of an AWS account.
 const ACCOUNT: usize = 12;
+
+/// Some registries of clouds: a host, or `*.` and the end of hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPattern {
+    host: String,
+    is_end: bool,
+}
+
+/// Not a host, and not the end of hosts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{written:?} is neither the host of a registry, nor `*.` and the end of such hosts")]
+pub struct HostPatternError {
+    written: String,
+}
+
+// === impl HostPattern ===
+
+impl HostPattern {
+    /// Whether this host is meant. An end begins at a dot.
+    pub(super) fn matches(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        if !self.is_end {
+            return host == self.host;
+        }
+        let before = host.strip_suffix(&self.host);
+        before.is_some_and(|before| before.len() > 1 && before.ends_with('.'))
+    }
+}
+
+impl FromStr for HostPattern {
+    type Err = HostPatternError;
+
+    fn from_str(written: &str) -> Result<Self, HostPatternError> {
+        let lower = written.to_ascii_lowercase();
+        let end = lower.strip_prefix("*.");
+        let host = end.unwrap_or(&lower);
+        if !host.contains('.') || !host.split('.').all(is_label) {
+            let written = written.to_owned();
+            return Err(HostPatternError { written });
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            is_end: end.is_some(),
+        })
+    }
+}
+
+// === impl CloudRegistry ===
 
 impl CloudRegistry {
     /// The registry with this host, as references have it; `None` for one of no cloud.
@@ -144,6 +194,37 @@ mod tests {
                 authority: login,
             };
             assert_eq!(of(host), Some(expected), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_a_host_or_the_end_of_hosts() {
+        let matches =
+            |pattern: &str, host: &str| pattern.parse::<HostPattern>().unwrap().matches(host);
+        assert!(matches("shop.azurecr.io", "SHOP.azurecr.io"));
+        assert!(!matches("shop.azurecr.io", "x.azurecr.io"));
+        let ends = "*.dkr.ecr.eu-west-1.amazonaws.com";
+        assert!(matches(
+            ends,
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+        ));
+        assert!(!matches(
+            ends,
+            "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
+        ));
+        assert!(!matches("*.azurecr.io", "shopazurecr.io"));
+        assert!(!matches("*.azurecr.io", "azurecr.io"));
+        for wrong in [
+            "",
+            "*",
+            "*.",
+            "*.io.",
+            "shop",
+            "shop.*.io",
+            "shop.azurecr.io:443",
+            "https://shop.azurecr.io",
+        ] {
+            assert!(wrong.parse::<HostPattern>().is_err(), "{wrong}");
         }
     }
 

@@ -8,6 +8,8 @@
 //! | file | what |
 //! |---|---|
 //! | `hosts` | which registries are those of a cloud |
+//! | `identities` | what our identities give, asked for once for all registries (T-94) |
+//! | `strangers` | how many registries are asked that never gave a token (T-94) |
 //! | `ecr` | `GetAuthorizationToken` of AWS, for a region or the public registry |
 //! | `azure` | the exchange of a token of Entra ID at a registry |
 //!
@@ -17,22 +19,28 @@
 mod azure;
 mod ecr;
 pub(in crate::adapters) mod hosts;
+mod identities;
+mod strangers;
 
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use reqwest::Url;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::ahead::{Ahead, Fetched, Source, Times};
 use super::identity::aws::AwsIdentity;
 use super::identity::azure::AzureIdentity;
-use super::identity::google::GoogleIdentity;
+use super::identity::google::{GoogleIdentity, PULLS};
 use super::identity::{Issued, ServiceError};
 use super::outbound::{Outbound, printable};
 use super::refresh::Count;
 use crate::gather::{Credential, KeychainEntry};
+pub use hosts::{HostPattern, HostPatternError};
+
 use hosts::CloudRegistry;
+use identities::Identities;
+use strangers::Strangers;
 
 /// How long a review waits for tokens that are not there yet. They are fetched to the end all the same.
 const WAIT: Duration = Duration::from_secs(3);
@@ -42,6 +50,10 @@ const IDLE: Duration = Duration::from_hours(24);
 const LIVES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(12));
 /// How long before its end a token is not used any more: a request takes its time.
 const MARGIN: Duration = Duration::from_secs(30);
+/// How long a registry is left alone that gave no token.
+const PAUSE: Duration = Duration::from_secs(5);
+/// Why a registry is not asked.
+const TOO_MANY: &str = "too many registries that never gave a token were asked for one lately";
 /// The user under which Google's registries take an access token.
 const GOOGLE_USER: &str = "oauth2accesstoken";
 
@@ -65,6 +77,8 @@ pub struct CloudSettings {
     pub google: Option<GoogleIdentity>,
     /// For ACR.
     pub azure: Option<AzureIdentity>,
+    /// The registries that tokens are asked for; empty is every registry of these clouds.
+    pub only: Vec<HostPattern>,
     /// A stand-in for the services of registries that give tokens: requests go there instead. No variable sets it.
     pub stand_in: Option<Url>,
 }
@@ -80,6 +94,8 @@ pub struct CloudCredentials {
 struct Tokens {
     outbound: Outbound,
     settings: CloudSettings,
+    identities: Identities,
+    strangers: Strangers,
 }
 
 // === impl CloudSettings ===
@@ -114,6 +130,7 @@ impl CloudSettings {
             aws: is_meant(Cloud::Aws, aws.is_named()).then_some(aws),
             google: is_meant(Cloud::Gcp, google.is_named()).then_some(google),
             azure: is_meant(Cloud::Azure, azure.is_named()).then_some(azure),
+            only: Vec::new(),
             stand_in: None,
         }
     }
@@ -127,6 +144,11 @@ impl CloudSettings {
         ];
         let known = known.into_iter().filter(|(_, is_known)| *is_known);
         known.map(|(cloud, _)| cloud).collect()
+    }
+
+    /// Whether a token may be asked for with this host in mind.
+    fn names(&self, host: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|pattern| pattern.matches(host))
     }
 
     /// Whether we are somebody for this registry.
@@ -145,6 +167,8 @@ impl CloudCredentials {
     /// Tokens by these identities, over this client, whose bound in time is that of one request.
     pub fn new(settings: CloudSettings, outbound: Outbound) -> Self {
         let tokens = Tokens {
+            identities: Identities::new(settings.clone(), outbound.clone()),
+            strangers: Strangers::new(),
             outbound,
             settings: settings.clone(),
         };
@@ -158,7 +182,8 @@ impl CloudCredentials {
     pub async fn entries(&self, registries: &[&str]) -> Vec<KeychainEntry> {
         let known = registries.iter().filter_map(|registry| {
             let cloud = CloudRegistry::of(registry)?;
-            self.settings.serves(&cloud).then_some((registry, cloud))
+            let is_served = self.settings.names(registry) && self.settings.serves(&cloud);
+            is_served.then_some((registry, cloud))
         });
         let asked = known.map(|(registry, cloud)| async move {
             let got = timeout(WAIT, self.tokens.get(&cloud)).await.ok()?;
@@ -186,21 +211,21 @@ impl CloudCredentials {
 
 impl Tokens {
     async fn token(&self, registry: &CloudRegistry) -> Result<Issued<Credential>, ServiceError> {
-        let Self { outbound, settings } = self;
+        let Self {
+            outbound,
+            settings,
+            identities,
+            ..
+        } = self;
         let stand_in = settings.stand_in.as_ref();
-        let nobody = || ServiceError::credentials("there is no identity for this cloud");
         match registry {
             CloudRegistry::Ecr { region, is_fips } => {
-                let identity = settings.aws.as_ref().ok_or_else(nobody)?;
-                ecr::token(outbound, identity, region, *is_fips, stand_in).await
+                ecr::token(outbound, identities, region, *is_fips, stand_in).await
             }
-            CloudRegistry::EcrPublic => {
-                let identity = settings.aws.as_ref().ok_or_else(nobody)?;
-                ecr::public_token(outbound, identity, stand_in).await
-            }
+            CloudRegistry::EcrPublic => ecr::public_token(outbound, identities, stand_in).await,
             CloudRegistry::Google => {
-                let identity = settings.google.as_ref().ok_or_else(nobody)?;
-                let Issued { value, life } = identity.access_token(outbound).await?;
+                let identity = settings.google.as_ref().ok_or_else(identities::nobody)?;
+                let Issued { value, life } = identity.access_token(outbound, PULLS).await?;
                 let value = Credential::Basic {
                     username: GOOGLE_USER.to_owned(),
                     password: value.expose().to_owned(),
@@ -208,8 +233,10 @@ impl Tokens {
                 Ok(Issued { value, life })
             }
             CloudRegistry::Azure { host, authority } => {
-                let identity = settings.azure.as_ref().ok_or_else(nobody)?;
-                azure::token(outbound, identity, host, authority, stand_in).await
+                let ours = identities.azure_token(authority).await?;
+                let tenant = settings.azure.as_ref();
+                let tenant = tenant.and_then(|identity| identity.tenant.as_deref());
+                azure::token(outbound, &ours, tenant, host, stand_in).await
             }
         }
     }
@@ -224,11 +251,18 @@ impl Source for Tokens {
         registry: &'a CloudRegistry,
     ) -> BoxFuture<'a, Result<Fetched<Credential>, String>> {
         Box::pin(async move {
+            if !self.strangers.may_ask(registry, Instant::now()) {
+                tracing::debug!(?registry, "not asked for a token: too many others were");
+                return Err(TOO_MANY.to_owned());
+            }
             match self.token(registry).await {
-                Ok(Issued { value, life }) => Ok(Fetched {
-                    value,
-                    times: times(life),
-                }),
+                Ok(Issued { value, life }) => {
+                    self.strangers.learn(registry);
+                    Ok(Fetched {
+                        value,
+                        times: times(life),
+                    })
+                }
                 Err(error) => {
                     let (cloud, error) = (name(registry), printable(&error.to_string()));
                     tracing::warn!(
@@ -241,6 +275,14 @@ impl Source for Tokens {
                 }
             }
         })
+    }
+
+    /// Google's tokens are those of the identity itself, and the same for all of its registries.
+    fn pause(&self, registry: &CloudRegistry) -> Duration {
+        match registry {
+            CloudRegistry::Google => identities::PAUSE,
+            _ => PAUSE,
+        }
     }
 }
 

@@ -3,11 +3,19 @@
 //! A role is got by a web identity (IRSA: a token of the service account, which the security token service turns into keys), from the
 //! agent of EKS Pod Identity, or, where the caller admits it, from the metadata service of the machine.
 
+mod region;
+
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use jiff::Timestamp;
 use reqwest::Url;
 use serde::Deserialize;
 use url::Host;
 
+pub(in crate::adapters) use region::{home, is_region, suffix};
+
+use super::Issued;
 use super::error::ServiceError;
 use super::exchange::{
     ANSWER, below, credential, endpoint, get, json, post_form, read_credential, succeeded,
@@ -25,6 +33,10 @@ const MACHINE_ADDRESS: &str = "http://169.254.169.254/";
 const AGENT_ADDRESSES: [&str; 3] = ["169.254.170.23", "fd00:ec2::23", "169.254.170.2"];
 /// For how long a session with the metadata service is asked, in seconds.
 const SESSION: &str = "60";
+/// How long keys are taken to live that do not say so: the shortest session of a role.
+const UNSAID: Duration = Duration::from_mins(15);
+/// The shortest and longest life of keys that are believed.
+const LIVES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(12));
 
 /// What the environment says about AWS.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +72,7 @@ struct GivenKeys {
     access_key_id: String,
     secret_access_key: String,
     token: String,
+    expiration: Option<String>,
 }
 
 impl AwsIdentity {
@@ -93,11 +106,23 @@ impl AwsIdentity {
         outbound: &Outbound,
         region: &str,
     ) -> Result<Keys, ServiceError> {
+        Ok(self.issued_keys(outbound, region).await?.value)
+    }
+
+    /// The same, with how long they are good. Keys of the environment are taken to be good for as long as any.
+    pub(in crate::adapters) async fn issued_keys(
+        &self,
+        outbound: &Outbound,
+        region: &str,
+    ) -> Result<Issued<Keys>, ServiceError> {
         match (&self.access_key, &self.secret_key) {
-            (Some(id), Some(secret)) => Ok(Keys {
-                id: id.clone(),
-                secret: secret.clone(),
-                token: self.session_token.clone(),
+            (Some(id), Some(secret)) => Ok(Issued {
+                value: Keys {
+                    id: id.clone(),
+                    secret: secret.clone(),
+                    token: self.session_token.clone(),
+                },
+                life: LIVES.1,
             }),
             (Some(_), None) | (None, Some(_)) => Err(ServiceError::credentials(
                 "one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is not set",
@@ -106,7 +131,11 @@ impl AwsIdentity {
         }
     }
 
-    async fn keys_of_role(&self, outbound: &Outbound, region: &str) -> Result<Keys, ServiceError> {
+    async fn keys_of_role(
+        &self,
+        outbound: &Outbound,
+        region: &str,
+    ) -> Result<Issued<Keys>, ServiceError> {
         if let (Some(file), Some(role)) = (&self.web_identity_file, &self.role) {
             let url = self.sts(region)?;
             return keys_by_web_identity(outbound, url, file, role).await;
@@ -134,7 +163,11 @@ impl AwsIdentity {
         endpoint("AWS_REGION", &format!("https://sts.{region}.{suffix}/"))
     }
 
-    async fn keys_of_agent(&self, outbound: &Outbound, agent: &str) -> Result<Keys, ServiceError> {
+    async fn keys_of_agent(
+        &self,
+        outbound: &Outbound,
+        agent: &str,
+    ) -> Result<Issued<Keys>, ServiceError> {
         let url = agent_address(agent)?;
         let url = self.stand_in.as_ref().map_or(url.clone(), |stand_in| {
             let mut replaced = stand_in.clone();
@@ -147,11 +180,11 @@ impl AwsIdentity {
             credential(&mut headers, header::AUTHORIZATION, token.expose())?;
         }
         let answer = get(outbound, url, headers, Reach::Metadata).await?;
-        json::<GivenKeys>(AGENT, &answer).map(Keys::from)
+        json::<GivenKeys>(AGENT, &answer).map(Issued::from)
     }
 
     /// The keys of the machine's role, in a session of version 2 of the service: a proxy that was tricked does not make one.
-    async fn keys_of_machine(&self, outbound: &Outbound) -> Result<Keys, ServiceError> {
+    async fn keys_of_machine(&self, outbound: &Outbound) -> Result<Issued<Keys>, ServiceError> {
         let base = match &self.stand_in {
             Some(stand_in) => stand_in.clone(),
             None => endpoint(MACHINE, MACHINE_ADDRESS)?,
@@ -181,18 +214,31 @@ impl AwsIdentity {
         let role = text(&answer)?;
         let url = to(&[&roles[..], &[role.as_str()]].concat())?;
         let answer = get(outbound, url, headers, Reach::Metadata).await?;
-        json::<GivenKeys>(MACHINE, &answer).map(Keys::from)
+        json::<GivenKeys>(MACHINE, &answer).map(Issued::from)
     }
 }
 
-impl From<GivenKeys> for Keys {
+impl From<GivenKeys> for Issued<Keys> {
     fn from(given: GivenKeys) -> Self {
         Self {
-            id: given.access_key_id,
-            secret: Secret::new(given.secret_access_key),
-            token: Some(Secret::new(given.token)),
+            value: Keys {
+                id: given.access_key_id,
+                secret: Secret::new(given.secret_access_key),
+                token: Some(Secret::new(given.token)),
+            },
+            life: life(given.expiration.as_deref(), Timestamp::now()),
         }
     }
+}
+
+/// How long keys are good that end at this time: only when to ask for the next ones depends on it.
+fn life(expiration: Option<&str>, now: Timestamp) -> Duration {
+    let ends = expiration.and_then(|written| written.parse::<Timestamp>().ok());
+    let (shortest, longest) = LIVES;
+    ends.map_or(UNSAID, |ends| {
+        Duration::try_from(ends.duration_since(now)).unwrap_or_default()
+    })
+    .clamp(shortest, longest)
 }
 
 /// The first line of an answer of the metadata service.
@@ -235,7 +281,7 @@ async fn keys_by_web_identity(
     url: Url,
     file: &str,
     role: &str,
-) -> Result<Keys, ServiceError> {
+) -> Result<Issued<Keys>, ServiceError> {
     let token = read_credential("AWS_WEB_IDENTITY_TOKEN_FILE", file).await?;
     let fields = [
         ("Action", "AssumeRoleWithWebIdentity"),
@@ -265,37 +311,14 @@ async fn keys_by_web_identity(
     let (Some(id), Some(secret), Some(token)) = found else {
         return Err(ServiceError::answer(TOKENS, "there are no keys in it"));
     };
-    Ok(Keys {
-        id,
-        secret: Secret::new(secret),
-        token: Some(Secret::new(token)),
+    Ok(Issued {
+        value: Keys {
+            id,
+            secret: Secret::new(secret),
+            token: Some(Secret::new(token)),
+        },
+        life: life(element("Expiration").as_deref(), Timestamp::now()),
     })
-}
-
-/// What hosts of AWS in a region end in.
-pub(in crate::adapters) fn suffix(region: &str) -> &'static str {
-    if region.starts_with("cn-") {
-        "amazonaws.com.cn"
-    } else {
-        "amazonaws.com"
-    }
-}
-
-/// Whether it is a region such as `eu-central-1`, and not the name of another service below the domain of AWS.
-pub(in crate::adapters) fn is_region(name: &str) -> bool {
-    let labels: Vec<&str> = name.split('-').collect();
-    let letters = |label: &&str| !label.is_empty() && label.chars().all(|c| c.is_ascii_lowercase());
-    match labels.as_slice() {
-        [continent, middle @ .., number] => {
-            continent.len() == 2
-                && letters(continent)
-                && !middle.is_empty()
-                && middle.iter().all(letters)
-                && !number.is_empty()
-                && number.chars().all(|c| c.is_ascii_digit())
-        }
-        _ => false,
-    }
 }
 
 #[cfg(test)]
@@ -328,6 +351,18 @@ mod tests {
     }
 
     #[test]
+    fn keys_live_until_they_say_that_they_end() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let hours = Duration::from_hours;
+        assert_eq!(life(Some("2026-01-01T01:00:00Z"), now), hours(1));
+        assert_eq!(life(Some("2036-01-01T00:00:00Z"), now), hours(12));
+        assert_eq!(life(Some("2020-01-01T00:00:00Z"), now), LIVES.0);
+        for unsaid in [None, Some("soon")] {
+            assert_eq!(life(unsaid, now), UNSAID);
+        }
+    }
+
+    #[test]
     fn the_region_of_the_environment_leads_nowhere_else() {
         let sts = |region: &str| {
             let identity = AwsIdentity {
@@ -341,28 +376,5 @@ mod tests {
             Ok("https://sts.cn-north-1.amazonaws.com.cn/")
         );
         assert!(sts("evil.example/").is_err());
-    }
-
-    #[test]
-    fn a_region_is_no_other_word_below_the_domain_of_aws() {
-        for region in [
-            "eu-central-1",
-            "us-gov-west-1",
-            "cn-north-1",
-            "ap-southeast-10",
-        ] {
-            assert!(is_region(region), "{region}");
-        }
-        for other in [
-            "s3",
-            "eu",
-            "eu-1",
-            "execute-api",
-            "eu-central-",
-            "",
-            "EU-west-1",
-        ] {
-            assert!(!is_region(other), "{other}");
-        }
     }
 }

@@ -33,7 +33,9 @@ const FLAVOR: HeaderName = HeaderName::from_static("metadata-flavor");
 /// Where the key of a service account becomes a token.
 const TOKEN_ENDPOINT: &str = "https://oauth2.googleapis.com/token";
 /// What a token is for, where the service that takes it decides by its own permissions.
-pub(super) const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+pub(in crate::adapters) const EVERYTHING: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// What a token is for that pulls images: the scope that Google asks of machines which do ("Deploying to Compute Engine").
+pub(in crate::adapters) const PULLS: &str = "https://www.googleapis.com/auth/devstorage.read_only";
 /// For how long a token that we sign is good, in seconds.
 const LIFETIME: i64 = 300;
 /// The shortest and longest life of a token that are believed.
@@ -96,24 +98,26 @@ impl GoogleIdentity {
             let signed = account.signed(audience, None, now);
             return signed.map_err(|why| unusable(file, why));
         }
-        Ok(self.access_token(outbound).await?.value)
+        Ok(self.access_token(outbound, EVERYTHING).await?.value)
     }
 
-    /// A token that Google issued.
+    /// A token that Google issued, for no more than this scope where a service account is spoken for. The metadata service says itself
+    /// what its tokens are for.
     pub(in crate::adapters) async fn access_token(
         &self,
         outbound: &Outbound,
+        scope: &str,
     ) -> Result<Issued<Secret>, ServiceError> {
         let Some((file, credentials)) = self.credentials().await? else {
             return self.metadata_token(outbound).await;
         };
         let Some(account) = service_account(&credentials).map_err(|why| unusable(file, why))?
         else {
-            return federation::token(outbound, &credentials, self.stand_in.as_ref())
+            return federation::token(outbound, &credentials, scope, self.stand_in.as_ref())
                 .await?
                 .map_err(|why| unusable(file, why));
         };
-        let signed = account.signed(TOKEN_ENDPOINT, Some(SCOPE), Timestamp::now());
+        let signed = account.signed(TOKEN_ENDPOINT, Some(scope), Timestamp::now());
         let assertion = signed.map_err(|why| unusable(file, why))?;
         let url = place(TOKEN_ENDPOINT, self.stand_in.as_ref())?;
         let fields = [

@@ -102,13 +102,13 @@ fn until_shown(cluster: &Cluster, year: i32) {
     });
 }
 
-/// A metric of each replica; `None` where it has none.
+/// A metric of each replica; `None` where it has none, or is gone meanwhile.
 fn metrics(cluster: &Cluster, name: &str) -> Vec<Option<i64>> {
     let metric = |pod: &String| {
         let pod = pod.trim_start_matches("pod/");
         let path = format!("/api/v1/namespaces/{OURS}/pods/{pod}:9090/proxy/metrics");
-        let text = cluster.ok(&["get", "--raw", &path]);
-        let mut lines = text.lines();
+        let said = cluster.kubectl(&["get", "--raw", &path]);
+        let mut lines = said.stdout.lines();
         lines.find_map(|line| line.strip_prefix(name)?.parse().ok())
     };
     our_pods(cluster).iter().map(metric).collect()

@@ -305,3 +305,20 @@ async fn secrets_that_a_policy_names_are_read_alone() {
         .collect();
     assert_eq!(sources, ["secret shop/a"]);
 }
+
+/// T-93: without the right to it, nothing is asked for. Our own credentials are all there is for a workload, and what a policy names is
+/// missing rather than absent.
+#[tokio::test]
+async fn t93_pull_secrets_that_are_ignored_are_not_asked_for() {
+    let (server, credentials) = cluster();
+    let credentials = credentials.reading_pull_secrets(false);
+    let none: Vec<String> = Vec::new();
+    let scope = scope(&["regcred"]);
+    assert_eq!(passwords(&credentials, &scope).await.unwrap(), none);
+    assert_eq!(unread(&credentials, &scope).await, None);
+    let named = ["regcred".to_owned()];
+    let keychain = credentials.secrets("shop", &named).await.unwrap();
+    let missing = keychain.unread().unwrap();
+    assert!(missing.contains("--pull-secrets ignore"), "{missing}");
+    assert!(server.asked().is_empty());
+}

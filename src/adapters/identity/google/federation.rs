@@ -12,7 +12,7 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{LIVES, SCOPE, TOKENS, Token, place};
+use super::{EVERYTHING, LIVES, TOKENS, Token, place};
 use crate::adapters::identity::Issued;
 use crate::adapters::identity::error::ServiceError;
 use crate::adapters::identity::exchange::{
@@ -34,10 +34,12 @@ struct Spoken {
     expire_time: Timestamp,
 }
 
-/// The token that a federation file leads to, or what is wrong with the file.
+/// The token that a federation file leads to, or what is wrong with the file. Of a service account it is for this scope; one that speaks for
+/// nobody is for what its own permissions are.
 pub(super) async fn token(
     outbound: &Outbound,
     file: &Value,
+    scope: &str,
     stand_in: Option<&Url>,
 ) -> Result<Result<Issued<Secret>, &'static str>, ServiceError> {
     let federation = match Federation::read(file) {
@@ -55,7 +57,7 @@ pub(super) async fn token(
             "urn:ietf:params:oauth:grant-type:token-exchange",
         ),
         ("audience", federation.audience),
-        ("scope", SCOPE),
+        ("scope", EVERYTHING),
         (
             "requested_token_type",
             "urn:ietf:params:oauth:token-type:access_token",
@@ -67,7 +69,7 @@ pub(super) async fn token(
     let exchanged = Issued::from(json_of::<Token>(TOKENS, &answer)?);
     match federation.account {
         None => Ok(Ok(exchanged)),
-        Some(account) => speak_for(outbound, account, &exchanged.value, stand_in)
+        Some(account) => speak_for(outbound, account, &exchanged.value, scope, stand_in)
             .await
             .map(Ok),
     }
@@ -78,6 +80,7 @@ async fn speak_for(
     outbound: &Outbound,
     account: &str,
     exchanged: &Secret,
+    scope: &str,
     stand_in: Option<&Url>,
 ) -> Result<Issued<Secret>, ServiceError> {
     let url = place(&format!("{ACCOUNTS}{account}{SPEAK}"), stand_in)?;
@@ -85,7 +88,7 @@ async fn speak_for(
     let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json_type)]);
     let bearer = format!("Bearer {}", exchanged.expose());
     credential(&mut headers, AUTHORIZATION, &bearer)?;
-    let body = json!({"scope": [SCOPE]}).to_string();
+    let body = json!({"scope": [scope]}).to_string();
     let answer = post(outbound, url, headers, body.into()).await?;
     let spoken: Spoken = json_of(TOKENS, &answer)?;
     let (shortest, longest) = LIVES;
