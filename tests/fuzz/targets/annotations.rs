@@ -34,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
         size: 0,
         annotations: annotations.clone(),
     };
-    let read = || simple_signing::decode(&layer, Vec::new().into()).material;
+    let read = || simple_signing::decode(&layer, Vec::<u8>::new().into()).material;
     let Ok(material) = read() else {
         return;
     };
