@@ -270,3 +270,14 @@ fn every_policy_loads_and_compiles() {
         }
     }
 }
+
+#[test]
+fn our_own_linter_has_nothing_to_say_about_them() {
+    let ended = vouchsafe(["lint".as_ref(), "--strict".as_ref(), root().as_os_str()]).end();
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (0, ""),
+        "{}",
+        ended.stderr
+    );
+}

@@ -12,8 +12,10 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rstest::rstest;
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::command::verify;
 use support::policy_text::{built_by_chains, recorded, recorded_key, signed_by};
 use support::registry::RecordedImage;
@@ -53,8 +55,14 @@ const BY_STRANGER: &[(&str, Expected, Expected)] = &[
     ("wrong-builder", ANOTHER_SIGNER, ANOTHER_SIGNER),
 ];
 
+/// Tekton Chains with its transparency log on.
+const CHAINS_LOGGED: &str = "tekton-chains-0.22-logged";
+const LOG_BUNDLE: &str = "dev.sigstore.cosign/bundle";
+const NOT_LOGGED: Expected = ("deny", "not-logged");
+
 /// All cases of a tool behind one registry.
 struct Tool {
+    store: Store,
     registry: RunningRegistry,
     cases: BTreeMap<String, RecordedImage>,
 }
@@ -71,8 +79,12 @@ impl Tool {
                 (name, RecordedImage::load_into(&store, &folder))
             })
             .collect();
-        let registry = Registry::bind(store, "127.0.0.1:0").await.unwrap();
-        Self { registry, cases }
+        let registry = Registry::bind(store.clone(), "127.0.0.1:0").await.unwrap();
+        Self {
+            store,
+            registry,
+            cases,
+        }
     }
 
     /// A case by its tag and by its digest.
@@ -84,6 +96,71 @@ impl Tool {
             format!("{host}/{repository}@{}", image.digest),
         ]
     }
+
+    /// Puts the log's entry of this kind beside the evidence under this tag of a case, as cosign keeps it.
+    fn keep_entry(&self, tool: &str, case: &str, ending: &str, kind: &str) {
+        let image = &self.cases[case];
+        let tag = format!("sha256-{}.{ending}", image.digest.hex());
+        let stored = self.store.manifest(&image.repository, &tag).unwrap();
+        let mut manifest: Value = serde_json::from_slice(&stored.bytes).unwrap();
+        let entry = log_entries(tool).remove(kind).unwrap();
+        let kept = json!({
+            "SignedEntryTimestamp": entry["verification"]["signedEntryTimestamp"],
+            "Payload": {
+                "body": entry["body"],
+                "integratedTime": entry["integratedTime"],
+                "logIndex": entry["logIndex"],
+                "logID": entry["logID"],
+            },
+        });
+        let [layer] = manifest["layers"].as_array_mut().unwrap().as_mut_slice() else {
+            panic!("one layer was recorded under {tag}");
+        };
+        layer["annotations"][LOG_BUNDLE] = kept.to_string().into();
+        let bytes = manifest.to_string().into_bytes();
+        self.store
+            .push_manifest(&image.repository, Some(&tag), &stored.media_type, bytes);
+    }
+}
+
+/// What the log has, by the kinds of its entries.
+fn log_entries(tool: &str) -> BTreeMap<String, Value> {
+    let files = std::fs::read_dir(recorded().join(tool).join("log")).unwrap();
+    let entries = files.map(|file| {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        let entry: Value = serde_json::from_slice(&bytes).unwrap();
+        let body = STANDARD.decode(entry["body"].as_str().unwrap()).unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        (body["kind"].as_str().unwrap().to_owned(), entry)
+    });
+    entries.collect()
+}
+
+/// The policy, wanting an entry in the log with this key, which a TrustRoot beside it has.
+fn logged(policy: &str, key: &str) -> String {
+    // A TrustRoot has certificates, too. Nobody is asked for any here.
+    let authority = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&authority).unwrap();
+    let root = json!({
+        "apiVersion": "policy.sigstore.dev/v1alpha1",
+        "kind": "TrustRoot",
+        "metadata": {"name": "logs"},
+        "spec": {"sigstoreKeys": {
+            "certificateAuthorities": [{
+                "subject": {"organization": "nobody", "commonName": "nobody"},
+                "uri": "https://nobody.example",
+                "certChain": STANDARD.encode(certificate.pem()),
+            }],
+            "tLogs": [{
+                "baseURL": "http://127.0.0.1:3000",
+                "hashAlgorithm": "sha-256",
+                "publicKey": STANDARD.encode(key),
+            }],
+        }},
+    });
+    format!("{policy}      ctlog: {{trustRootRef: logs}}\n---\n{root}\n")
 }
 
 /// The JSON of one run over these images, in their order.
@@ -112,6 +189,8 @@ fn verdict(image: &Value) -> (&str, &str) {
 #[case::cosign_3_1_by_stranger("cosign-3.1", "stranger", BY_STRANGER)]
 #[case::tekton_chains_by_release("tekton-chains-0.22", "release", BY_RELEASE)]
 #[case::tekton_chains_by_stranger("tekton-chains-0.22", "stranger", BY_STRANGER)]
+#[case::tekton_chains_logged_by_release(CHAINS_LOGGED, "release", BY_RELEASE)]
+#[case::tekton_chains_logged_by_stranger(CHAINS_LOGGED, "stranger", BY_STRANGER)]
 #[tokio::test(flavor = "multi_thread")]
 async fn judges_what_real_tools_wrote_by_tag_and_by_digest(
     #[case] tool: &str,
@@ -162,6 +241,7 @@ async fn judges_what_real_tools_wrote_by_tag_and_by_digest(
 #[case::cosign_2_6("cosign-2.6", 8)]
 #[case::cosign_3_1("cosign-3.1", 8)]
 #[case::tekton_chains("tekton-chains-0.22", 1)]
+#[case::tekton_chains_logged(CHAINS_LOGGED, 1)]
 #[tokio::test]
 async fn no_recorded_case_is_lost(#[case] tool: &str, #[case] cases: usize) {
     assert_eq!(Tool::serve(tool).await.cases.len(), cases);
@@ -189,5 +269,37 @@ async fn names_the_key_that_vouched_and_the_evidence() {
         let evidence = &authority["evidence"][0];
         assert_eq!(evidence["format"], format);
         assert_eq!(evidence["predicateType"], predicate_type);
+    }
+}
+
+/// Chains stores the signature first and logs it then: the entry is in the log, and not beside the signature.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_tekton_chains_logged_counts_as_logged_when_somebody_keeps_the_entry_beside_it() {
+    let served = Tool::serve(CHAINS_LOGGED).await;
+    let image = &served.references("signed")[..1];
+    let key = |name| recorded_key(CHAINS_LOGGED, name);
+    let (release, rekor, stranger) = (key("release"), key("rekor"), key("stranger"));
+    for (policy, ending, kind, other) in [
+        (signed_by("p", &release), "sig", "hashedrekord", "intoto"),
+        (
+            built_by_chains("p", &release),
+            "att",
+            "intoto",
+            "hashedrekord",
+        ),
+    ] {
+        let expect = |expected: Expected, log: &str| {
+            let found = judged(&logged(&policy, log), image);
+            assert_eq!(verdict(&found[0]), expected, "{ending}: {found:#?}");
+            found[0].to_string()
+        };
+        let said = expect(NOT_LOGGED, &rekor);
+        assert!(said.contains("there is no log entry with it"), "{said}");
+        served.keep_entry(CHAINS_LOGGED, "signed", ending, other);
+        expect(NOT_LOGGED, &rekor);
+        served.keep_entry(CHAINS_LOGGED, "signed", ending, kind);
+        expect(ADMITTED, &rekor);
+        // Another log than the one that has it.
+        expect(NOT_LOGGED, &stranger);
     }
 }

@@ -19,13 +19,16 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-fn workflow() -> Value {
-    serde_saphyr::from_str(&read(".github/workflows/release.yaml")).unwrap()
+/// What runs on every change, and what makes a release.
+const WORKFLOWS: [&str; 2] = ["ci", "release"];
+
+fn workflow(name: &str) -> Value {
+    serde_saphyr::from_str(&read(&format!(".github/workflows/{name}.yaml"))).unwrap()
 }
 
 /// The steps of every job.
-fn steps() -> Vec<Value> {
-    let workflow = workflow();
+fn steps(name: &str) -> Vec<Value> {
+    let workflow = workflow(name);
     let jobs = workflow["jobs"].as_object().unwrap().values();
     jobs.flat_map(|job| job["steps"].as_array().unwrap().clone())
         .collect()
@@ -115,21 +118,43 @@ fn image_policy_and_chart_are_those_of_one_repository() {
 }
 
 #[test]
-fn the_workflow_takes_no_right_that_a_job_did_not_ask_for() {
-    let workflow = workflow();
-    assert_eq!(workflow["permissions"], serde_json::json!({}));
-    for (name, job) in workflow["jobs"].as_object().unwrap() {
-        let rights = job["permissions"].as_object().unwrap();
-        let signs = rights.contains_key("id-token");
-        assert_eq!(signs, name == "release", "{name}");
-        assert_eq!(rights["contents"], "read", "{name}");
+fn a_workflow_takes_no_right_that_a_job_did_not_ask_for() {
+    for workflow in WORKFLOWS.map(workflow) {
+        assert_eq!(workflow["permissions"], serde_json::json!({}));
+        for (name, job) in workflow["jobs"].as_object().unwrap() {
+            let rights = job["permissions"].as_object().unwrap();
+            let signs = rights.contains_key("id-token");
+            assert_eq!(signs, name == "release", "{name}");
+            assert_eq!(rights["contents"], "read", "{name}");
+        }
     }
+}
+
+/// A change may be a stranger's: it is built and run, so it gets nothing that it could take away or write with.
+#[test]
+fn every_change_is_checked_by_the_script_that_developers_run_and_sees_no_secret() {
+    let workflow = workflow("ci");
+    let on = workflow["on"].as_object().unwrap();
+    let events: Vec<&str> = on.keys().map(String::as_str).collect();
+    assert_eq!(events, ["pull_request", "push"]);
+    for (name, job) in workflow["jobs"].as_object().unwrap() {
+        let rights = serde_json::json!({"contents": "read"});
+        assert_eq!(job["permissions"], rights, "{name}");
+    }
+    let runs = steps("ci");
+    let runs: Vec<&str> = runs
+        .iter()
+        .filter_map(|step| step["run"].as_str())
+        .collect();
+    assert_eq!(runs, [".ci/run"]);
+    let text = read(".github/workflows/ci.yaml");
+    assert!(!text.contains("secrets.") && !text.contains("github.token"));
 }
 
 #[test]
 fn actions_are_pinned_by_their_commit_and_get_no_credentials_to_keep() {
     let mut used = 0;
-    for step in steps() {
+    for step in WORKFLOWS.iter().flat_map(|name| steps(name)) {
         let Some(action) = step["uses"].as_str() else {
             continue;
         };
@@ -144,7 +169,7 @@ fn actions_are_pinned_by_their_commit_and_get_no_credentials_to_keep() {
 
 #[test]
 fn a_release_is_signed_attested_and_judged_by_the_policy_that_ships() {
-    let runs: Vec<String> = steps()
+    let runs: Vec<String> = steps("release")
         .iter()
         .filter_map(|step| step["run"].as_str().map(str::to_owned))
         .collect();

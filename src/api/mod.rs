@@ -48,5 +48,11 @@ pub const CLUSTER_IMAGE_POLICY_VERSIONS: [&str; 2] = ["v1alpha1", "v1beta1"];
 /// The versions in which `TrustRoot` is served; the first is the stored one.
 pub const TRUST_ROOT_VERSIONS: [&str; 1] = ["v1alpha1"];
 
+/// The ConfigMap with settings beside policies, as policy-controller has it.
+pub const CONTROLS_CONFIG_MAP: &str = "config-policy-controller";
+
+/// How a block of PEM begins: keys and certificates are written so, in the resources and in settings.
+pub const PEM_BEGIN: &str = "-----BEGIN ";
+
 #[cfg(test)]
 mod tests;

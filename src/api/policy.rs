@@ -49,6 +49,7 @@ pub struct ClusterImagePolicySpec {
         deserialize_with = "null_as_default",
         skip_serializing_if = "String::is_empty"
     )]
+    #[schemars(extend("default" = "enforce"))]
     pub mode: String,
     /// Which objects the policy looks at; one that matches is enough, none given means every object.
     #[serde(

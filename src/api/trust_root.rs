@@ -176,6 +176,11 @@ pub struct DistinguishedName {
     pub common_name: String,
 }
 
+impl SigstoreKeys {
+    /// Where they stand in a `TrustRoot`.
+    pub const PATH: &'static str = "spec.sigstoreKeys";
+}
+
 impl DistinguishedName {
     /// Whether nothing is given, which is how an absent subject reads.
     pub fn is_empty(&self) -> bool {

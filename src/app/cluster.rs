@@ -22,11 +22,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::denials::Denials;
-use super::engine::{Broken, Engine};
+use super::engine::{Broken, Engine, FIRST_PREPARATION};
 use super::webhook::told;
 use crate::adapters::cluster::{Cluster, ObjectWatch, Pace, WatchObserver, Watched, watch_objects};
+use crate::adapters::enforced::Objects;
 use crate::adapters::metrics::Metrics;
-use crate::adapters::objects::Objects;
 use crate::server::{Pending, Readiness};
 
 pub use writers::WriterSettings;
@@ -52,10 +52,9 @@ pub(super) struct Tasks {
     pub(super) stop: CancellationToken,
 }
 
-/// How long a change waits for what its policies refer to: at the first time, and later, when other changes wait behind it. What is not
-/// there then is fetched in the background.
-const FIRST_PREPARATION: Duration = Duration::from_secs(20);
-const PREPARATION: Duration = Duration::from_secs(3);
+/// How long a change waits for what its policies refer to after the first time, when other changes wait behind it. What is not there
+/// then is fetched in the background.
+const LATER_PREPARATION: Duration = Duration::from_secs(3);
 
 // === impl ClusterSettings ===
 
@@ -105,7 +104,7 @@ impl Tasks {
             let patience = if in_force.is_some() {
                 FIRST_PREPARATION
             } else {
-                PREPARATION
+                LATER_PREPARATION
             };
             let before = Arc::clone(&self.engine.in_force().objects);
             let changes = changes::between(&before, &objects);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::adapters::objects::Objects;
+use crate::adapters::enforced::Objects;
 use crate::api::{ClusterImagePolicy, DecodeError, Path, UnreadablePolicy};
 use crate::image::GlobSetTooLarge;
 use crate::policy::{CompiledPolicy, PolicySet, Referents, compile, unreadable};

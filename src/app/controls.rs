@@ -8,10 +8,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 
+use crate::api::CONTROLS_CONFIG_MAP;
 use crate::verdict::NoMatchPolicy;
-
-/// The name of the ConfigMap.
-pub(super) const CONFIG_MAP: &str = "config-policy-controller";
 
 /// What an image is answered that no policy matches.
 const NO_MATCH: &str = "no-match-policy";
@@ -125,11 +123,11 @@ impl ControlSource {
             }
         };
         for problem in problems.iter().filter(|p| !self.told.contains(p)) {
-            tracing::warn!(name = CONFIG_MAP, "{problem}");
+            tracing::warn!(name = CONTROLS_CONFIG_MAP, "{problem}");
         }
         self.told = problems;
         if self.now != before {
-            tracing::info!(name = CONFIG_MAP, settings = ?self.now, "settings changed");
+            tracing::info!(name = CONTROLS_CONFIG_MAP, settings = ?self.now, "settings changed");
         }
         self.now
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::controls::{Controls, ControlsState};
-use crate::adapters::objects::Objects;
+use crate::adapters::enforced::Objects;
 use crate::policy::{PolicySet, Referents};
 
 /// What is in force since the last change.

@@ -12,9 +12,9 @@
 //! | [`engine`] | judge, registries, credentials and the snapshot of policies: shared by the webhook and the command line |
 //! | [`in_force`] | what is in force, and of what it was made |
 //! | [`kinds`] | the file of `--kinds` |
-//! | [`objects`] | what there is in objects beside policies |
 //! | `observers` | what edge and registry client report, as metrics |
 //! | `policies` | what a ClusterImagePolicy or TrustRoot is told when it is applied |
+//! | [`referents`] | what objects hold for policies to refer to |
 //! | [`roots`] | the root that is trusted where nobody names another one |
 //! | `sources` | what policies refer to outside of themselves: Secrets, key management services, trust roots |
 //! | [`status`] | what the leader says in the status of policies and trust roots |
@@ -30,9 +30,9 @@ pub mod denials;
 pub mod engine;
 pub mod in_force;
 pub mod kinds;
-pub mod objects;
 mod observers;
 mod policies;
+pub mod referents;
 pub mod roots;
 mod sources;
 pub mod status;

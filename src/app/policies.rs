@@ -65,11 +65,7 @@ impl PolicyReviewer {
             ..
         } = request;
         let object = request.object.clone();
-        let undecodable = |error: DecodeError| {
-            lines(&format!(
-                "decoding request failed: cannot decode incoming new object: {error}"
-            ))
-        };
+        let undecodable = |error: DecodeError| lines(&apply::undecodable(&error));
         match (group.as_str(), kind.as_str()) {
             (api::GROUP, "ClusterImagePolicy")
                 if api::CLUSTER_IMAGE_POLICY_VERSIONS.contains(&version.as_str()) =>

@@ -1,8 +1,9 @@
 //! What policies refer to outside of themselves: keys in key management services, trust roots, and where each is now.
 //!
-//! `TrustRoot`s come with the policies, and are read when they are seen first and every few minutes, not for each look. What is behind a network is fetched off the path of requests ([`Sources::fetch`]): at
-//! the start and for new policies before they are in force, later in the background. A fetch that fails keeps the last good value;
-//! what has none is told to the policies that refer to it, and to nobody else.
+//! `TrustRoot`s come with the policies, and are read when they are seen first and every few minutes, not for each look. What is behind a
+//! network is fetched off the path of requests ([`Sources::fetch`]): at the start and for new policies before they are in force, later in
+//! the background. A fetch that fails keeps the last good value; what has none is told to the policies that refer to it, and to nobody
+//! else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -17,8 +18,8 @@ use sha2::{Digest as _, Sha256};
 use sigstore_trust_root::SigstoreInstance;
 use tokio::time::{Instant, timeout};
 
+use crate::adapters::enforced::Objects;
 use crate::adapters::kms::{KeyServices, KmsSettings};
-use crate::adapters::objects::Objects;
 use crate::adapters::outbound::Outbound;
 use crate::adapters::refresh::{Count, Held, Rhythm};
 use crate::adapters::trust::{Mirror, TrustedRootFile};

@@ -1,4 +1,7 @@
-//! The webhook: the engine behind HTTPS, and the tasks that keep policies and certificate fresh.
+//! The webhook: the engine behind HTTPS, and the tasks that keep policies and certificate fresh (`reloading`).
+
+mod reloading;
+mod reviewer;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,36 +9,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use futures::future::BoxFuture;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::reloading::{from_files, keep_fresh, reload_registries};
+use self::reviewer::Reviewer;
 use super::certificate;
 use super::cluster::{self, ClusterSettings};
-use super::denials::Denials;
 use super::engine::{Broken, Engine};
-use super::objects;
 use super::observers::{Requests, Reviews};
 use super::policies::PolicyReviewer;
-use super::sources::References;
 use crate::adapters::certs::{ClientAuthorities, ServingCertificate};
 use crate::adapters::cluster::{Cluster, ClusterCredentials};
-use crate::adapters::files;
-use crate::adapters::metrics::{Metrics, Reloaded};
-use crate::adapters::oci::{RegistriesError, RegistryHosts, watch_registries};
+use crate::adapters::metrics::Metrics;
 use crate::config::{self, JudgeArgs};
-use crate::decide::Snapshot;
-use crate::explain::{self, Answer, Context, Enforcement, Tags};
+use crate::explain::Enforcement;
 use crate::limits::Limits;
-use crate::server::{
-    self, Bound, Mutate, Mutation, Readiness, Routes, ServeSettings, Tls, TlsVersion, Validate,
-    admin,
-};
-use crate::verdict::Reason;
-use crate::workload::Request;
+use crate::server::{self, Bound, Readiness, Routes, ServeSettings, Tls, TlsVersion, admin};
 
 pub use super::certificate::Certificate;
+
+pub(super) use reloading::told;
 
 /// What a webhook is made of.
 #[derive(Clone, Debug)]
@@ -56,8 +50,8 @@ pub struct WebhookSettings {
     pub client_ca: Option<PathBuf>,
     /// Which clients of theirs may call; every one, where there are none.
     pub client_names: Vec<String>,
-    /// How often policies are looked at again.
-    pub policies_interval: Duration,
+    /// How often files are looked at again: policies, the trusted root, authorities of clients, settings of registries.
+    pub reload_interval: Duration,
     /// How long what was fetched for a policy stays in use when it cannot be fetched again.
     pub max_stale: Duration,
     /// How long reviews are still taken after the signal to stop.
@@ -80,16 +74,6 @@ pub struct Running {
     pub broken: Vec<Broken>,
     tasks: JoinSet<&'static str>,
     stop: CancellationToken,
-}
-
-/// What stands behind `/validate` and `/mutate`.
-struct Reviewer {
-    engine: Arc<Engine>,
-    metrics: Arc<Metrics>,
-    footer: Option<String>,
-    enforcement: Enforcement,
-    /// What Events are made of, where any are made about denials.
-    denials: Option<Denials>,
 }
 
 /// How long calls in flight may take after the listener is closed: the longest deadline of a review.
@@ -188,31 +172,6 @@ pub async fn start(settings: WebhookSettings) -> anyhow::Result<Running> {
     })
 }
 
-/// Puts policies from files in force, and keeps them as the files have them. Out come those that do not compile.
-async fn from_files(
-    settings: &WebhookSettings,
-    engine: &Arc<Engine>,
-    metrics: &Arc<Metrics>,
-    stop: &CancellationToken,
-    tasks: &mut JoinSet<&'static str>,
-) -> anyhow::Result<Vec<Broken>> {
-    let documents = files::load(&settings.judge.policies)?;
-    let broken = put_in_force(&documents, engine).await?;
-    told(metrics, engine, &broken, &[]);
-    let watching = reload(
-        settings,
-        documents.fingerprint,
-        Arc::clone(engine),
-        Arc::clone(metrics),
-        stop.clone(),
-    );
-    tasks.spawn(async move {
-        watching.await;
-        "the watch on policies"
-    });
-    Ok(broken)
-}
-
 /// Answers reviews until `stop` and what was in flight then; from `stop` on the process says that it is not ready.
 async fn serve_reviews(
     bound: Bound,
@@ -281,37 +240,6 @@ async fn connect(settings: &WebhookSettings) -> anyhow::Result<Option<(Cluster, 
     Ok(Some((connected, cluster)))
 }
 
-/// The tasks that keep fresh what policies refer to, and what is trusted by default.
-fn keep_fresh(
-    settings: &WebhookSettings,
-    engine: &Arc<Engine>,
-    metrics: &Arc<Metrics>,
-    stop: &CancellationToken,
-    tasks: &mut JoinSet<&'static str>,
-) {
-    let refreshing = refresh(Arc::clone(engine), Arc::clone(metrics));
-    let refresh_stop = stop.clone();
-    tasks.spawn(async move {
-        refresh_stop.run_until_cancelled(refreshing).await;
-        "the refresh of what policies refer to"
-    });
-    let (keeping, keep_stop) = (Arc::clone(engine), stop.clone());
-    tasks.spawn(async move {
-        let keeping = keeping.keep_credentials_fresh();
-        keep_stop.run_until_cancelled(keeping).await;
-        "the refresh of credentials"
-    });
-    let (trusting, trust_stop) = (Arc::clone(engine), stop.clone());
-    let (interval, metrics) = (settings.policies_interval, Arc::clone(metrics));
-    tasks.spawn(async move {
-        let told = |read: bool| metrics.reload_failing(Reloaded::TrustedRoot, !read);
-        trusting
-            .watch_trusted_root(interval, trust_stop, told)
-            .await;
-        "the watch on the trusted root"
-    });
-}
-
 /// TLS for anybody, or for those alone whom the authorities of `--client-ca` vouch for.
 async fn tls(
     settings: &WebhookSettings,
@@ -327,141 +255,12 @@ async fn tls(
         ClientAuthorities::load(path, &settings.client_names, Arc::clone(metrics))
             .await
             .context("cannot load the authorities of clients (--client-ca)")?;
-    let (interval, stop) = (settings.policies_interval, stop.clone());
+    let (interval, stop) = (settings.reload_interval, stop.clone());
     tasks.spawn(async move {
         watch.run(interval, stop).await;
         "the watch on the authorities of clients"
     });
     Ok(Tls::for_clients(serving, settings.oldest_tls, clients)?)
-}
-
-/// Keeps the policies as the files have them. What cannot be read changes nothing.
-fn reload(
-    settings: &WebhookSettings,
-    known: files::Fingerprint,
-    engine: Arc<Engine>,
-    metrics: Arc<Metrics>,
-    stop: CancellationToken,
-) -> impl Future<Output = ()> + use<> {
-    let on_change = move |loaded: Result<files::Documents, files::LoadError>| {
-        let (engine, metrics) = (Arc::clone(&engine), Arc::clone(&metrics));
-        async move {
-            let replaced = match loaded {
-                Ok(documents) => put_in_force(&documents, &engine).await,
-                Err(error) => Err(error.into()),
-            };
-            match replaced {
-                Ok(broken) => {
-                    metrics.reload_failing(Reloaded::Policies, false);
-                    told(&metrics, &engine, &broken, &[]);
-                }
-                Err(error) => {
-                    metrics.reload_failing(Reloaded::Policies, true);
-                    tracing::error!(error = %format!("{error:#}"), "policies cannot be read; the last good set stays in force");
-                }
-            }
-        }
-    };
-    files::watch(
-        settings.judge.policies.clone(),
-        Some(known),
-        settings.policies_interval,
-        stop,
-        on_change,
-    )
-}
-
-async fn put_in_force(
-    documents: &files::Documents,
-    engine: &Engine,
-) -> anyhow::Result<Vec<Broken>> {
-    for unused in objects::unused(documents, engine.namespace()) {
-        tracing::warn!("{unused}");
-    }
-    let objects = documents.objects();
-    // What is in force stays so until what the new policies refer to is there.
-    engine.prepare(&objects).await;
-    engine.replace(objects)
-}
-
-/// Keeps the settings of registries as their file has them. What cannot be used changes nothing.
-fn reload_registries(
-    settings: &WebhookSettings,
-    engine: &Arc<Engine>,
-    metrics: &Arc<Metrics>,
-    stop: CancellationToken,
-) -> Option<impl Future<Output = ()> + use<>> {
-    let (path, loaded) = (settings.judge.registries.clone()?, engine.registries()?);
-    let (engine, metrics) = (Arc::clone(engine), Arc::clone(metrics));
-    let on_change = move |hosts: Result<RegistryHosts, RegistriesError>| {
-        let replaced = hosts.map_err(anyhow::Error::from).and_then(|hosts| {
-            let registries = hosts.len();
-            engine.replace_registries(hosts).map(|()| registries)
-        });
-        metrics.reload_failing(Reloaded::Registries, replaced.is_err());
-        match replaced {
-            Ok(registries) => tracing::info!(registries, "settings of registries reloaded"),
-            Err(error) => {
-                tracing::error!(error = %format!("{error:#}"), "settings of registries cannot be used; the last good ones stay in force");
-            }
-        }
-    };
-    Some(watch_registries(
-        path,
-        loaded,
-        settings.policies_interval,
-        stop,
-        on_change,
-    ))
-}
-
-/// Keeps what policies refer to outside of any file fresh: looks at once where something new is referred to, and else every few
-/// seconds whether something is due.
-async fn refresh(engine: Arc<Engine>, metrics: Arc<Metrics>) {
-    const LOOK: Duration = Duration::from_secs(5);
-    loop {
-        engine.fetch().await;
-        let compiling = Arc::clone(&engine);
-        let compiled = tokio::task::spawn_blocking(move || compiling.compile_again()).await;
-        match compiled.map_err(anyhow::Error::from).flatten() {
-            Ok(Some(broken)) => {
-                tracing::info!("what policies refer to has changed");
-                told(&metrics, &engine, &broken, &[]);
-            }
-            Ok(None) => {}
-            Err(error) => {
-                tracing::error!(error = %format!("{error:#}"), "policies cannot be compiled; the last good set stays in force");
-            }
-        }
-        metrics.remote_policies(engine.remote_counts());
-        count_references(&metrics, &engine);
-        let _ = tokio::time::timeout(LOOK, engine.wants_something()).await;
-    }
-}
-
-/// Tells what was put in force. What was broken before is not told again.
-pub(super) fn told(metrics: &Metrics, engine: &Engine, broken: &[Broken], before: &[Broken]) {
-    let in_force = engine.in_force();
-    let policies = in_force.policies.as_ref();
-    let all = policies.map_or(0, |set| set.policies().len());
-    metrics.policies(all.saturating_sub(broken.len()), broken.len());
-    metrics.controls(in_force.controls_state.as_str());
-    for policy in broken.iter().filter(|policy| !before.contains(policy)) {
-        tracing::warn!(policy = policy.name, problems = ?policy.problems, "policy cannot be used; images it matches are denied");
-    }
-    tracing::info!(policies = all, broken = broken.len(), "policies in force");
-}
-
-fn count_references(metrics: &Metrics, engine: &Engine) {
-    let References {
-        keys,
-        roots,
-        expires,
-    } = engine.references();
-    metrics.references("key", keys);
-    metrics.references("trust-root", roots);
-    metrics.references("registry-token", engine.cloud_tokens());
-    metrics.trust_expires(expires);
 }
 
 // === impl WebhookSettings ===
@@ -503,60 +302,5 @@ impl Running {
             ended.context("a task of the webhook failed while stopping")?;
         }
         Ok(())
-    }
-}
-
-// === impl Reviewer ===
-
-impl Reviewer {
-    /// What an answer to this review says beside its verdict.
-    fn context<'a>(&'a self, uid: &'a str, snapshot: &Snapshot) -> Context<'a> {
-        Context {
-            uid,
-            footer: self.footer.as_deref(),
-            trust_epoch: snapshot.trust.epoch().to_string(),
-            // In shadow nobody is warned of a tag that would be pinned.
-            tags: if snapshot.tags.may_move() && self.enforcement == Enforcement::Enforce {
-                Tags::MayMove
-            } else {
-                Tags::Pinned
-            },
-            enforcement: self.enforcement,
-        }
-    }
-}
-
-impl Validate for Reviewer {
-    fn validate(&self, request: Request, deadline: Instant) -> BoxFuture<'_, Answer> {
-        Box::pin(async move {
-            let snapshot = self.engine.snapshot();
-            let verdict = self
-                .engine
-                .judge()
-                .review(&request, &snapshot, deadline)
-                .await;
-            for image in &verdict.images {
-                self.metrics.image_verdict(image.reason);
-            }
-            let answer = explain::answer(&verdict, &self.context(&request.uid, &snapshot));
-            if let Some(denials) = &self.denials {
-                denials.note(&request, &answer);
-            }
-            answer
-        })
-    }
-
-    fn unjudged(&self, uid: &str, reason: Reason) -> Answer {
-        explain::unjudged(reason, &self.context(uid, &self.engine.snapshot()))
-    }
-}
-
-impl Mutate for Reviewer {
-    fn mutate(&self, request: Request, deadline: Instant) -> BoxFuture<'_, Mutation> {
-        Box::pin(async move {
-            let snapshot = self.engine.snapshot();
-            let pinning = self.engine.judge().pin(&request, &snapshot, deadline).await;
-            explain::mutation(&pinning)
-        })
     }
 }

@@ -21,7 +21,8 @@ pub(super) fn about(policy: &api::ClusterImagePolicy, namespace: &str) -> Vec<Pr
     let spec = &policy.spec;
     let mut advice = Vec::new();
     for (index, image) in spec.images.iter().enumerate() {
-        advice.extend(glob(&image.glob, &format!("spec.images[{index}].glob")));
+        let field = format!("spec.images[{index}].glob");
+        advice.extend(glob(&image.glob, &spec.images, &field));
     }
     for (index, entry) in spec.matches.iter().enumerate() {
         advice.extend(match_entry(entry, &format!("spec.match[{index}]")));
@@ -84,8 +85,8 @@ fn foreign_map(program: &api::PredicatePolicy, path: &str, namespace: &str) -> O
 }
 
 /// Globs that match less than they seem to, or nothing. Matched is the full name, with its digest or its tag, and the reference as
-/// it is written.
-fn glob(glob: &str, field: &str) -> Option<Problem> {
+/// it is written. `beside` are all images of the policy: what one glob leaves out another may take in.
+fn glob(glob: &str, beside: &[api::ImagePattern], field: &str) -> Option<Problem> {
     let hub = ["docker.io/", "registry-1.docker.io/"]
         .iter()
         .any(|name| glob.starts_with(name));
@@ -106,7 +107,7 @@ fn glob(glob: &str, field: &str) -> Option<Problem> {
                 "full names are matched as REGISTRY/REPOSITORY; write index.docker.io/library/{glob} or **/{glob}"
             ),
         )
-    } else if is_bare(glob) {
+    } else if is_bare(glob) && !beside.iter().any(|other| takes_up(&other.glob, glob)) {
         (
             "glob matches only references without tag and digest",
             format!(
@@ -123,6 +124,12 @@ fn glob(glob: &str, field: &str) -> Option<Problem> {
 fn is_bare(glob: &str) -> bool {
     let last = glob.rsplit('/').next().unwrap_or_default();
     glob.contains('/') && !glob.contains(['*', '@']) && !last.contains(':')
+}
+
+/// Whether another glob names the same repository with a tag, a digest or anything behind it: then the bare name is meant as such.
+fn takes_up(other: &str, bare: &str) -> bool {
+    let rest = other.strip_prefix(bare);
+    rest.is_some_and(|rest| rest.starts_with([':', '@', '*']))
 }
 
 fn match_entry(entry: &api::MatchResource, path: &str) -> Option<Problem> {
@@ -210,7 +217,7 @@ fn transparency(authority: &api::Authority, path: &str) -> Option<Problem> {
 fn blocks(authority: &api::Authority, path: &str) -> Vec<Problem> {
     let mut advice = Vec::new();
     if let Some(key) = &authority.key
-        && key.data.matches("-----BEGIN ").count() > 1
+        && key.data.matches(api::PEM_BEGIN).count() > 1
     {
         advice.push(Problem::new(
             "there are several PEM blocks",

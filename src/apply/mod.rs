@@ -126,6 +126,11 @@ pub fn refusal(findings: &[Finding]) -> Option<String> {
     (!entries.is_empty()).then(|| format!("validation failed: {}", entries.join("\n")))
 }
 
+/// The same of what cannot even be read as a resource.
+pub fn undecodable(error: &api::DecodeError) -> String {
+    format!("decoding request failed: cannot decode incoming new object: {error}")
+}
+
 fn findings(refused: Vec<Problem>, warnings: Vec<Problem>) -> Vec<Finding> {
     let with = |severity, problems| {
         let merged = Problem::merged(problems).into_iter();

@@ -368,6 +368,33 @@ fn globs_that_match_less_than_they_seem_to_are_warned_about() {
 }
 
 #[test]
+fn a_bare_glob_is_fine_beside_one_that_has_its_tags_or_digests() {
+    let spec = |others: &[&str]| {
+        let globs = others.iter().chain(&["ghcr.io/org/app"]);
+        let images: Vec<Value> = globs.map(|glob| json!({"glob": glob})).collect();
+        json!({"images": images, "authorities": [{"key": {"data": KEY}}]})
+    };
+    for beside in [
+        &["ghcr.io/org/app:*", "ghcr.io/org/app@*"][..],
+        &["ghcr.io/org/app@*"],
+        &["ghcr.io/org/app:v1"],
+        &["ghcr.io/org/app**"],
+    ] {
+        assert_eq!(warnings(&spec(beside)), [""; 0], "{beside:?}");
+    }
+    for elsewhere in ["ghcr.io/org/apple@*", "ghcr.io/org/app/web:*", "quay.io/**"] {
+        assert!(
+            warns(
+                &spec(&[elsewhere]),
+                "glob matches only references without tag and digest",
+                "spec.images[1].glob"
+            ),
+            "{elsewhere}"
+        );
+    }
+}
+
+#[test]
 fn other_weak_spots_are_warned_about() {
     let everything =
         json!({"images": [{"glob": "**"}], "authorities": [{"static": {"action": "pass"}}]});

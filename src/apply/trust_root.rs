@@ -73,7 +73,7 @@ fn check_root(root: &api::Base64Bytes, field: &str) -> Vec<Problem> {
 }
 
 fn check_keys(keys: &api::SigstoreKeys) -> Vec<Problem> {
-    const PATH: &str = "spec.sigstoreKeys";
+    const PATH: &str = api::SigstoreKeys::PATH;
     let mut problems = Vec::new();
     if keys.certificate_authorities.is_empty() && keys.timestamp_authorities.is_empty() {
         problems.push(Problem::neither(
@@ -165,9 +165,11 @@ fn check_timestamp_chain(chain: &api::Base64Bytes, path: &str) -> Option<Problem
 
 /// For each certificate of a PEM text, whether it is a certificate authority's.
 fn is_ca_of_each(pem: &[u8]) -> Result<Vec<bool>, String> {
-    const BEGIN: &str = "-----BEGIN ";
     let text = std::str::from_utf8(pem).map_err(|_| "it is not text".to_owned())?;
-    let starts: Vec<usize> = text.match_indices(BEGIN).map(|(at, _)| at).collect();
+    let starts: Vec<usize> = text
+        .match_indices(api::PEM_BEGIN)
+        .map(|(at, _)| at)
+        .collect();
     if starts.is_empty() {
         return Err("error during PEM decoding".to_owned());
     }

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::pod_review::PodReview;
 use super::{Exit, colour_on_stdout, print};
 use crate::adapters::remote_policies::MAX_STALE;
 use crate::app::webhook::{self, Certificate, WebhookSettings};
@@ -133,27 +134,17 @@ fn name(part: &Part) -> String {
 }
 
 async fn review(stage: &Stage, part: &Part, image: &str) -> anyhow::Result<Value> {
-    let uid = format!("demo-{}", name(part));
-    let review = json!({
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "request": {
-            "uid": uid,
-            "kind": {"group": "", "version": "v1", "kind": "Pod"},
-            "resource": {"group": "", "version": "v1", "resource": "pods"},
-            "namespace": "shop",
-            "name": name(part),
-            "operation": "CREATE",
-            "userInfo": {"username": "you"},
-            "object": {
-                "apiVersion": "v1", "kind": "Pod",
-                "metadata": {"name": name(part), "namespace": "shop"},
-                "spec": {"containers": [{"name": "app", "image": image}]},
-            },
-            "oldObject": null,
-            "dryRun": false,
-        },
-    });
+    let name = name(part);
+    let uid = format!("demo-{name}");
+    let review = PodReview {
+        uid: &uid,
+        namespace: "shop",
+        name: &name,
+        user: "you",
+        image,
+        dry_run: false,
+    }
+    .to_json();
     let answer = stage
         .client
         .post(&stage.webhook)
@@ -227,7 +218,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
         oldest_tls: TlsVersion::Tls13,
         client_ca: None,
         client_names: Vec::new(),
-        policies_interval: Duration::from_secs(5),
+        reload_interval: Duration::from_secs(5),
         max_stale: MAX_STALE,
         stop_delay: Duration::ZERO,
         footer: None,

@@ -2,17 +2,16 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 
-use super::{Exit, note, print};
+use super::output::{LINE_BYTES, Output, lines};
+use super::{Exit, note};
 use crate::adapters::files::{self, Cause, Documents, Origin};
-use crate::app::{kinds, objects};
+use crate::app::kinds;
+use crate::app::referents::referents;
 use crate::apply::{self, Finding, Severity, Surroundings};
 use crate::explain::printable_line;
-
-/// The longest line of a finding that is printed, in bytes.
-const LINE_BYTES: usize = 4096;
 
 /// Arguments of `lint`.
 #[derive(Args, Debug)]
@@ -45,18 +44,9 @@ pub(super) struct LintArgs {
     #[arg(long, value_name = "NAMESPACE", default_value = apply::DEFAULT_NAMESPACE, env = "VOUCHSAFE_NAMESPACE")]
     namespace: String,
 
-    /// How findings are written
+    /// How findings are written: one line each and its details below, or as vouchsafe.lint/v1
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Output {
-    /// One line per finding and its details below, for people
-    #[default]
-    Text,
-    /// vouchsafe.lint/v1 for machines
-    Json,
 }
 
 /// What `-o json` prints. Fields are only added within v1.
@@ -106,17 +96,14 @@ pub(super) fn run(args: &LintArgs) -> anyhow::Result<Exit> {
         resources: resources(&documents, &args.namespace),
         unreadable: problems.iter().map(unreadable).collect(),
     };
-    match args.output {
-        Output::Text => print(&text(&report))?,
-        Output::Json => print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?,
-    }
+    args.output.write(&report, text)?;
     note(&summary(&report));
     kinds::read(args.kinds.as_deref())?;
     Ok(exit(&report, args.strict))
 }
 
 fn resources(documents: &Documents, namespace: &str) -> Vec<Resource> {
-    let referents = objects::referents(&documents.objects(), namespace);
+    let referents = referents(&documents.objects(), namespace);
     let policies = documents.policies.iter().map(|policy| {
         let around = Surroundings::Partly(&referents);
         let found = apply::check_policy(&policy.value, namespace, around);
@@ -164,9 +151,9 @@ fn entry(finding: &Finding) -> Entry {
 /// What the API server would say to a document that is no resource; to a file that is none, what the reader says.
 fn unreadable(problem: &files::Problem) -> Unreadable {
     let message = match &problem.cause {
-        Cause::Decode { kind, name, error } => format!(
-            "{kind} {name}: decoding request failed: cannot decode incoming new object: {error}"
-        ),
+        Cause::Decode { kind, name, error } => {
+            format!("{kind} {name}: {}", apply::undecodable(error))
+        }
         cause => cause.to_string(),
     };
     Unreadable {
@@ -208,14 +195,10 @@ fn finding_text(resource: &Resource, entry: &Entry) -> String {
     } = resource;
     let what = format!("{prefix}{}: {}", entry.message, entry.fields.join(", "));
     let what = printable_line(&what, LINE_BYTES);
-    let details = entry.details.lines();
-    let details: Vec<String> = details
-        .map(|detail| format!("    {}\n", printable_line(detail, LINE_BYTES)))
-        .collect();
     format!(
         "{file}:{line}: {kind} {name}: {}: {what}\n{}",
         entry.severity,
-        details.concat()
+        lines("    ", entry.details.lines())
     )
 }
 

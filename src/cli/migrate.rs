@@ -4,20 +4,19 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::output::{LINE_BYTES, Output, lines};
 use super::progress::Progress;
-use super::{Exit, colour_on_stdout, note, print};
+use super::{Exit, colour_on_stdout, note};
 use crate::adapters::cluster::Cluster;
 use crate::adapters::files;
 use crate::apply::DEFAULT_NAMESPACE;
 use crate::explain::printable_line;
 use crate::migrate::{self, Counts, Finding, Severity, Target};
 
-/// The longest line of a finding, in bytes.
-const LINE: usize = 1_024;
 /// The most that is read of standard input, in bytes.
 const BYTES: u64 = 16 << 20;
 
@@ -67,18 +66,9 @@ struct CheckArgs {
     #[arg(long, value_name = "NAME", default_value = "vouchsafe")]
     release: String,
 
-    /// How findings are written
+    /// How findings are written: each with what to do about it, or as vouchsafe.migrate/v1
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Output {
-    /// For people
-    #[default]
-    Text,
-    /// vouchsafe.migrate/v1 for machines
-    Json,
 }
 
 /// What `-o json` prints. Fields are only added within v1.
@@ -107,10 +97,8 @@ pub(super) async fn run(args: MigrateArgs) -> anyhow::Result<Exit> {
         findings,
         unread,
     };
-    match args.output {
-        Output::Text => print(&text(&report, colour_on_stdout()))?,
-        Output::Json => print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?,
-    }
+    let colored = |report: &Report| text(report, colour_on_stdout());
+    args.output.write(&report, colored)?;
     note(&summary(&report));
     Ok(exit(&report))
 }
@@ -200,22 +188,15 @@ fn text(report: &Report, color: bool) -> String {
             "" => format!("{kind} {name}"),
             field => format!("{kind} {name}: {field}"),
         };
-        let steps: Vec<String> = action
-            .iter()
-            .map(|step| format!("           do  {}\n", printable_line(step, LINE)))
-            .collect();
         format!(
-            "{word}  {}\n           {}\n{}",
-            printable_line(&object, LINE),
-            printable_line(message, LINE),
-            steps.concat()
+            "{word}  {}\n{}{}",
+            printable_line(&object, LINE_BYTES),
+            lines("           ", [message.as_str()]),
+            lines("           do  ", action.iter().map(String::as_str))
         )
     });
-    let unread = report
-        .unread
-        .iter()
-        .map(|unread| format!("UNREAD   {}\n", printable_line(unread, LINE)));
-    findings.chain(unread).collect()
+    let unread = report.unread.iter().map(String::as_str);
+    findings.chain([lines("UNREAD   ", unread)]).collect()
 }
 
 fn summary(report: &Report) -> String {

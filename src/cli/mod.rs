@@ -10,6 +10,8 @@ mod demo;
 mod lint;
 mod manifest;
 mod migrate;
+mod output;
+mod pod_review;
 mod probe;
 mod progress;
 mod record;

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::pod_review::PodReview;
 use super::{Exit, note, print};
 use crate::verdict::Reason;
 
@@ -163,30 +164,21 @@ async fn ask(client: &reqwest::Client, url: reqwest::Url, uid: &str) -> anyhow::
 }
 
 fn review(uid: &str) -> Value {
-    json!({
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "request": {
-            "uid": uid,
-            "kind": {"group": "", "version": "v1", "kind": "Pod"},
-            "resource": {"group": "", "version": "v1", "resource": "pods"},
-            "namespace": "default",
-            "name": "probe",
-            "operation": "CREATE",
-            "userInfo": {"username": "vouchsafe-probe"},
-            "object": {
-                "apiVersion": "v1", "kind": "Pod",
-                "metadata": {"name": "probe", "namespace": "default"},
-                "spec": {"containers": [{"name": "probe", "image": NO_IMAGE}]},
-            },
-            "oldObject": null,
-            "dryRun": true,
-        },
-    })
+    let review = PodReview {
+        uid,
+        namespace: "default",
+        name: "probe",
+        user: "vouchsafe-probe",
+        image: NO_IMAGE,
+        dry_run: true,
+    };
+    review.to_json()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn answer(allowed: bool, reason: &str) -> Value {

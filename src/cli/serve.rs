@@ -313,7 +313,7 @@ fn settings(args: ServeArgs) -> anyhow::Result<WebhookSettings> {
             TlsMin::Tls12 => TlsVersion::Tls12,
             TlsMin::Tls13 => TlsVersion::Tls13,
         },
-        policies_interval: interval,
+        reload_interval: interval,
         max_stale: Duration::from_secs(args.max_stale),
         stop_delay: Duration::from_secs(args.stop_delay),
         client_ca: args.client_ca,

@@ -9,14 +9,15 @@ use clap::{Args, ValueEnum};
 use tokio::time::Instant;
 
 use super::manifest::{self, Manifest};
+use super::output::Output;
 use super::progress::Progress;
 use super::record::Record;
 use super::{Exit, note, print, style};
 use crate::adapters::files;
 use crate::app::engine::{Broken, Engine};
-use crate::app::objects;
+use crate::app::referents;
 use crate::config::{JudgeArgs, Tags};
-use crate::explain::{self, Style};
+use crate::explain::{self, Style, VerifyReport};
 use crate::limits::Limits;
 use crate::verdict::{
     AuthorityVerdict, ImageVerdict, Judgement, PolicyVerdict, ReviewVerdict, fold_review,
@@ -52,7 +53,7 @@ pub(super) struct VerifyArgs {
     #[command(flatten)]
     judge: JudgeArgs,
 
-    /// How the result is written
+    /// How the result is written: as a tree, or as vouchsafe.verify/v1
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 
@@ -77,15 +78,6 @@ pub(super) struct VerifyArgs {
 const OTHERS: usize = 1_024;
 /// The longest name that is shown while it is judged, in bytes.
 const SHOWN: usize = 256;
-
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Output {
-    /// A tree for people
-    #[default]
-    Text,
-    /// vouchsafe.verify/v1 for machines
-    Json,
-}
 
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum FailOn {
@@ -117,7 +109,7 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
         (None, engine)
     };
     let documents = files::load(&args.judge.policies)?;
-    for unused in &objects::unused(&documents, engine.namespace()) {
+    for unused in &referents::unused(&documents, engine.namespace()) {
         note(unused);
     }
     let objects = documents.objects();
@@ -144,13 +136,9 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     };
     let mut warnings = explain::warnings(&verdict, tags);
     warnings.extend(passed_over);
-    match args.output {
-        Output::Json => print(&format!(
-            "{}\n",
-            serde_json::to_string_pretty(&explain::report(&verdict, warnings))?
-        ))?,
-        Output::Text => print(&explain::tree(&verdict.images, style()))?,
-    }
+    let report = explain::report(&verdict, warnings);
+    let tree = |_: &VerifyReport| explain::tree(&verdict.images, style());
+    args.output.write(&report, tree)?;
     if let Some(record) = record {
         match record.finish(judged, &engine).await {
             // That something could not be judged is what there is to say, and its reason is above.

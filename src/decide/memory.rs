@@ -1,10 +1,10 @@
 //! What was proven is remembered: the only store of [`Verified`] values.
 //!
-//! A memory is of *evidence*, never of a verdict: policies run every time. Its key names everything that the proof depends on, each
-//! part with its length before it: the image's digest, the evidence (its bytes, its signature **and** what came with it, since two
-//! signers of one payload share its digest), the verifier with the epoch of what it trusts. No policy, no credential and no tag is part of it. A hit hands on
-//! the same type as a miss. A proof rests on times in the past and on windows that are part of the epoch, so a hit needs no clock; one that
-//! rests on the present is not remembered.
+//! A memory is of *evidence*, never of a verdict: policies run every time. Its key names everything that the proof depends on, each part
+//! with its length before it: the image's digest, the evidence (its bytes, its signature **and** what came with it, since two signers of
+//! one payload share its digest), the verifier with the epoch of what it trusts. No policy, no credential and no tag is part of it. A hit
+//! hands on the same type as a miss. A proof rests on times in the past and on windows that are part of the epoch, so a hit needs no
+//! clock; one that rests on the present is not remembered.
 
 use std::sync::Arc;
 

@@ -16,10 +16,8 @@ pub use sample::{SampleIndex, image, index};
 pub use serve::{BoxError, Server};
 pub use store::{Store, StoredManifest};
 
-/// Media type of an OCI image manifest.
-pub const IMAGE_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// Media type of an OCI image index.
-pub const IMAGE_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub use crate::image::media_type::{IMAGE_INDEX, IMAGE_MANIFEST};
+
 /// Media type of an OCI image configuration.
 pub const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 

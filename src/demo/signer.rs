@@ -2,8 +2,9 @@
 //! that refer to it.
 //!
 //! In come a store, an image digest and a key; out comes a new layer in the manifest that the verifier looks up by tag
-//! (`sha256-<hex>.sig`, `sha256-<hex>.att`), or a manifest of its own. The forms are sigstore bundles, cosign's `SIGNATURE_SPEC`, the DSSE envelope of secure-systems-lab and
-//! in-toto Statements v0.1 and v1. Every option exists to say something else than an honest signer would.
+//! (`sha256-<hex>.sig`, `sha256-<hex>.att`), or a manifest of its own. The forms are sigstore bundles, cosign's `SIGNATURE_SPEC`, the
+//! DSSE envelope of secure-systems-lab and in-toto Statements v0.1 and v1. Every option exists to say something else than an honest
+//! signer would.
 
 mod attestation;
 mod bundle;

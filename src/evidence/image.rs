@@ -5,16 +5,8 @@ use serde_json::Value;
 
 use super::MalformedManifest;
 use crate::image::Digest;
+use crate::image::media_type::{INDEXES, MANIFESTS};
 use crate::limits::json::{brief, parse_small};
-
-const INDEXES: [&str; 2] = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-];
-const MANIFESTS: [&str; 2] = [
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-];
 
 /// Nesting of a document. Real ones need six levels.
 const DEPTH: usize = 32;

@@ -16,11 +16,12 @@ use sigstore_types::{
     TimestampToken, TransparencyLogEntry,
 };
 use x509_cert::Certificate;
-use x509_cert::der::Encode as _;
+use x509_cert::der::Decode as _;
 
 use super::DecodeError;
 use super::manifest::EvidenceLayer;
 use crate::limits::json::{brief, parse_small};
+use crate::limits::pem;
 
 /// The signer's certificate, in PEM.
 const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
@@ -163,9 +164,9 @@ impl Material {
         }
         let mut certificates = Vec::new();
         if let Some(leaf) = said(CERTIFICATE) {
-            certificates.extend(pem(CERTIFICATE, leaf)?.into_iter().next());
-            if let Some(chain) = said(CHAIN) {
-                certificates.extend(pem(CHAIN, chain)?);
+            certificates.extend(chain(CERTIFICATE, leaf)?.into_iter().next());
+            if let Some(text) = said(CHAIN) {
+                certificates.extend(chain(CHAIN, text)?);
             }
         }
         let entry = said(LOG_BUNDLE).map(LogEntry::of_annotation).transpose()?;
@@ -281,6 +282,16 @@ impl EntryKind {
             _ => None,
         }
     }
+
+    /// Its name and its version, as the body of such an entry says them.
+    pub fn name(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Current(kind) => (kind.kind(), kind.version()),
+            Self::IntotoV001 => ("intoto", "0.0.1"),
+            Self::RekordV001 => ("rekord", "0.0.1"),
+            Self::DsseV002 => ("dsse", "0.0.2"),
+        }
+    }
 }
 
 // === impl WireKind ===
@@ -295,16 +306,14 @@ impl WireKind {
 }
 
 /// The certificates in a PEM text. One or more.
-fn pem(name: &str, text: &str) -> Result<Vec<DerCertificate>, DecodeError> {
-    let chain = Certificate::load_pem_chain(text.as_bytes()).map_err(|e| malformed(name, &e))?;
-    if chain.is_empty() {
-        return Err(malformed(name, &"no certificate in PEM"));
-    }
-    let der = chain.iter().map(|certificate| {
-        let der = certificate.to_der().map_err(|e| malformed(name, &e))?;
+fn chain(name: &str, text: &str) -> Result<Vec<DerCertificate>, DecodeError> {
+    let blocks = pem::certificates(text.as_bytes(), CERTIFICATES);
+    let blocks = blocks.map_err(|e| malformed(name, &e))?.into_iter();
+    let certificates = blocks.map(|der| {
+        Certificate::from_der(&der).map_err(|e| malformed(name, &e))?;
         Ok(DerCertificate::new(der))
     });
-    der.collect()
+    certificates.collect()
 }
 
 fn timestamp(text: &str) -> Result<TimestampToken, DecodeError> {
@@ -331,3 +340,6 @@ fn unreadable(detail: &(impl std::fmt::Display + ?Sized)) -> DecodeError {
         detail: brief(&detail),
     }
 }
+
+#[cfg(test)]
+mod tests;

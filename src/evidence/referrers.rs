@@ -15,6 +15,7 @@ use super::manifest::{
     BUNDLE_CONTENT, BUNDLE_PREDICATE_TYPE, Claims, MESSAGE_SIGNATURE, MalformedManifest,
 };
 use crate::image::Digest;
+use crate::image::media_type::MANIFESTS;
 use crate::limits::json::{brief, parse_small};
 
 /// Nesting of an index. Real ones need four levels.
@@ -35,12 +36,6 @@ const UNTELLING: [&str; 7] = [
     "application/vnd.in-toto+json",
     "application/vnd.dsse.envelope.v1+json",
     "application/vnd.dev.cosign.artifact.att.v1+json",
-];
-
-/// Media types of what can hold evidence.
-const MANIFESTS: [&str; 2] = [
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
 ];
 
 /// The entries of one index.

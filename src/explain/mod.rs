@@ -1,7 +1,8 @@
 //! The last stage: a verdict in words, for everybody who reads one.
 //!
-//! *In*: a [`ReviewVerdict`], or a [`crate::verdict::Pinning`]. *Out*: the [`Answer`] or [`Mutation`] for the API server, the [`tree`] of the command line, the [`VerifyReport`] for
-//! machines. Pure: nothing is decided here, and no word is said that the verdict does not carry.
+//! *In*: a [`ReviewVerdict`], or a [`crate::verdict::Pinning`]. *Out*: the [`Answer`] or [`Mutation`] for the API server, the [`tree`] of
+//! the command line, the [`VerifyReport`] for machines. Pure: nothing is decided here, and no word is said that the verdict does not
+//! carry.
 //!
 //! | file | what it writes |
 //! |---|---|

@@ -12,7 +12,8 @@ use moka::{Entry, Expiry};
 
 use super::keychain::KeychainId;
 use super::registry::{
-    Access, FetchError, FetchedReferrers, ManifestReference, ReferrersPage, Registry,
+    Access, FetchError, FetchedManifest, FetchedReferrers, ManifestReference, ReferrersPage,
+    Registry,
 };
 use super::shared;
 use crate::evidence::{EvidenceLayer, Format, MalformedManifest, Referrer, Referrers, manifest};
@@ -188,6 +189,17 @@ impl Listings {
         }
     }
 
+    /// The manifest or index under a tag; `None` where there is none.
+    async fn tagged(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        access: &Access,
+    ) -> Result<Option<FetchedManifest>, FetchError> {
+        let reference = ManifestReference::Tag(tag.clone());
+        self.registry.manifest(repository, &reference, access).await
+    }
+
     async fn fetch_layers(
         &self,
         format: Format,
@@ -195,12 +207,7 @@ impl Listings {
         tag: &Tag,
         access: &Access,
     ) -> Result<Listed, FetchError> {
-        let reference = ManifestReference::Tag(tag.clone());
-        let found = self
-            .registry
-            .manifest(repository, &reference, access)
-            .await?;
-        let Some(found) = found else {
+        let Some(found) = self.tagged(repository, tag, access).await? else {
             return Ok(Listed::Layers(Arc::default()));
         };
         let what = || format!("manifest {tag} of {}", repository.path());
@@ -215,12 +222,7 @@ impl Listings {
         tag: &Tag,
         access: &Access,
     ) -> Result<Listed, FetchError> {
-        let reference = ManifestReference::Tag(tag.clone());
-        let found = self
-            .registry
-            .manifest(repository, &reference, access)
-            .await?;
-        let Some(found) = found else {
+        let Some(found) = self.tagged(repository, tag, access).await? else {
             return Ok(Listed::Referrers(None));
         };
         let what = || format!("index {tag} of {}", repository.path());

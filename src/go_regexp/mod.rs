@@ -8,7 +8,8 @@
 //! It never matches what Go does not match. Go's tables are those of Unicode 15.0: characters of later versions belong to no class and have
 //! no other case. A pattern whose meaning differs from one version of Go to the next, or has none over UTF-8, is refused.
 //!
-//! Patterns, syntax trees and automata are bounded, and a search takes time in proportion to the text: no pattern can stall a review (T-19).
+//! Patterns, syntax trees and automata are bounded, and a search takes time in proportion to the text: no pattern can stall a review
+//! (T-19).
 
 mod class;
 mod names;

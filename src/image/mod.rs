@@ -14,11 +14,13 @@
 //! | [`Digest`] | algorithm and exactly as many bytes as it has | `sha512` read as `sha256`, upper-case hex |
 //! | [`PinnedImage`] | a reference and the digest that is judged | judging a tag |
 //! | [`ImageGlob`], [`GlobSet`] | one pattern of a policy; all of them, compiled once | a pattern that crosses a host or path boundary |
+//! | [`media_type`] | the kinds of document that an image is | two lists that differ |
 //!
 //! The grammar is that of `distribution/reference`; globs are those of policy-controller, with one addition ([`GlobMatch`]).
 
 mod digest;
 mod glob;
+pub mod media_type;
 mod pinned;
 mod reference;
 mod repository;

@@ -8,6 +8,7 @@
 //! (CVE-2023-46737, CVE-2024-29902, CVE-2024-29903, CVE-2023-42813).
 
 pub mod json;
+pub mod pem;
 
 use std::time::Duration;
 

@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Finding, Severity, Subject, Target, text};
-
-/// The ConfigMap with policy-controller's settings, which Vouchsafe reads too.
-pub(super) const SETTINGS: &str = "config-policy-controller";
+use crate::api::CONTROLS_CONFIG_MAP;
 
 /// policy-controller's webhook configurations.
 const CONFIGURATIONS: [&str; 3] = [
@@ -36,7 +34,7 @@ pub(super) fn check(subject: &Subject, object: &Value, target: &Target) -> Vec<F
         "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration" => {
             configuration(subject, object, target)
         }
-        "ConfigMap" if subject.name == SETTINGS => settings(subject, object, target),
+        "ConfigMap" if subject.name == CONTROLS_CONFIG_MAP => settings(subject, object, target),
         _ => Vec::new(),
     }
 }

@@ -232,7 +232,7 @@ impl<'a> Known<'a> {
             Some((text(map, "/metadata/name").to_owned(), data))
         });
         let settings = of_kind("ConfigMap")
-            .find(|map| text(map, "/metadata/name") == installation::SETTINGS)
+            .find(|map| text(map, "/metadata/name") == api::CONTROLS_CONFIG_MAP)
             .map(|map| text(map, "/data/fail-on-empty-authorities"));
         Self {
             target,

@@ -39,7 +39,7 @@ pub(super) fn check(subject: &Subject, root: &api::TrustRoot) -> Vec<Finding> {
         found.push(subject.finding(
             Severity::Changes,
             "timestamp-authorities",
-            "spec.sigstoreKeys.timestampAuthorities",
+            format!("{}.timestampAuthorities", api::SigstoreKeys::PATH),
             format!(
                 "all {authorities} timestamp authorities count; policy-controller uses the last one"
             ),

@@ -26,11 +26,7 @@ pub(super) fn bound_source(source: &str) -> Result<(), CompileError> {
     let mut rest = source.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
         rest = match first {
-            b'#' => skip_while(after, |byte| byte != b'\n'),
-            b'"' => skip_string(after),
-            b'`' => skip_while(after, |byte| byte != b'`')
-                .get(1..)
-                .unwrap_or(&[]),
+            b'#' | b'"' | b'`' => skip_aside(first, after),
             b'0'..=b'9' => {
                 let (number, after) = number(rest);
                 if !number.is_small() {
@@ -69,11 +65,7 @@ pub(super) fn has_word(source: &str, word: &str) -> bool {
     let mut rest = source.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
         rest = match first {
-            b'#' => skip_while(after, |byte| byte != b'\n'),
-            b'"' => skip_string(after),
-            b'`' => skip_while(after, |byte| byte != b'`')
-                .get(1..)
-                .unwrap_or(&[]),
+            b'#' | b'"' | b'`' => skip_aside(first, after),
             byte if is_word(byte) => {
                 let after = skip_while(after, is_word);
                 if rest.strip_suffix(after) == Some(word.as_bytes()) {
@@ -173,6 +165,17 @@ fn number(bytes: &[u8]) -> (Number, &[u8]) {
         },
         after,
     )
+}
+
+/// What is left behind a comment or a string, by the byte that it begins with.
+fn skip_aside(first: u8, after: &[u8]) -> &[u8] {
+    match first {
+        b'#' => skip_while(after, |byte| byte != b'\n'),
+        b'"' => skip_string(after),
+        _ => skip_while(after, |byte| byte != b'`')
+            .get(1..)
+            .unwrap_or(&[]),
+    }
 }
 
 /// The rest after the closing quote.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sigstore_types::DerCertificate;
 use x509_cert::der::asn1::{BitString, GeneralizedTime};
 use x509_cert::der::oid::ObjectIdentifier;
-use x509_cert::der::{Decode as _, DecodePem as _, Encode as _};
+use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::AsExtension as _;
 use x509_cert::ext::pkix::BasicConstraints;
 use x509_cert::name::Name;
@@ -22,6 +22,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::InvalidTrustRoot;
+use crate::limits::pem;
 
 /// `ecdsa-with-SHA256`. What is trusted is not verified, so nobody looks at it.
 const UNREAD: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
@@ -35,10 +36,11 @@ const NAMES: usize = 16;
 pub(super) struct AuthorityKey(SubjectPublicKeyInfoOwned);
 
 impl AuthorityKey {
-    pub(super) fn from_pem(pem: &str) -> Result<Self, InvalidTrustRoot> {
-        SubjectPublicKeyInfoOwned::from_pem(pem)
+    pub(super) fn from_pem(text: &str) -> Result<Self, InvalidTrustRoot> {
+        let der = pem::public_key(text.as_bytes()).map_err(|e| InvalidTrustRoot::unusable(&e))?;
+        SubjectPublicKeyInfoOwned::from_der(&der)
             .map(Self)
-            .map_err(|e| InvalidTrustRoot::unusable(&format_args!("not a public key in PEM: {e}")))
+            .map_err(|e| InvalidTrustRoot::unusable(&format_args!("not a public key: {e}")))
     }
 
     /// The authority under each of the names that these certificates have for their issuer, as a `trusted_root.json` has it.

@@ -1,9 +1,9 @@
 //! Trust material: what verification trusts besides a policy's own keys, and the epoch that names its state.
 //!
-//! *In*: a `trusted_root.json` ([`TrustMaterial::from_trusted_root_json`]), wherever it came from, or the certificates of a
-//! certificate authority of one's own, or its public key. *Out*: certificate authorities, certificate transparency logs, transparency logs and timestamp
-//! authorities, each with its validity window, made ready once; or the reason why they cannot be used ([`InvalidTrustRoot`]). What is
-//! trusted for what can come from several roots ([`TrustMaterial::combined`]).
+//! *In*: a `trusted_root.json` ([`TrustMaterial::from_trusted_root_json`]), wherever it came from, or the certificates of a certificate
+//! authority of one's own, or its public key. *Out*: certificate authorities, certificate transparency logs, transparency logs and
+//! timestamp authorities, each with its validity window, made ready once; or the reason why they cannot be used ([`InvalidTrustRoot`]).
+//! What is trusted for what can come from several roots ([`TrustMaterial::combined`]).
 //!
 //! Windows include both ends. One that is malformed, a log that is named twice, a key that cannot be verified with: the whole root is
 //! refused, since what is left of it may be less than its author thinks (T-35).
@@ -95,7 +95,7 @@ impl TrustMaterial {
     pub fn from_certificate_authority_pem(pem: &str) -> Result<Self, InvalidTrustRoot> {
         let epoch = Epoch::of("certificate authority", &[pem.as_bytes()]);
         if pem.trim_start().starts_with("-----BEGIN PUBLIC KEY-----") {
-            let key = AuthorityKey::from_pem(pem.trim())?;
+            let key = AuthorityKey::from_pem(pem)?;
             return Self::prepare(root::empty()?, epoch, Some(key));
         }
         Self::prepare(root::of_certificates(pem)?, epoch, None)

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use sigstore_trust_root::TrustedRoot;
 
 use x509_cert::Certificate;
-use x509_cert::der::Encode as _;
+use x509_cert::der::Decode as _;
 
 use super::InvalidTrustRoot;
 use crate::limits::json::{brief, parse_small};
+use crate::limits::pem;
 
 /// The longest document, in bytes. That of the public Sigstore has 12 KiB.
 const BYTES: usize = 1 << 20;
@@ -52,31 +53,22 @@ pub(super) fn empty() -> Result<TrustedRoot, InvalidTrustRoot> {
 }
 
 /// A root with one certificate authority, whose certificates stand in PEM.
-pub(super) fn of_certificates(pem: &str) -> Result<TrustedRoot, InvalidTrustRoot> {
-    if pem.len() > BYTES {
+pub(super) fn of_certificates(text: &str) -> Result<TrustedRoot, InvalidTrustRoot> {
+    if text.len() > BYTES {
         return Err(InvalidTrustRoot::TooLarge {
-            found: pem.len(),
+            found: text.len(),
             limit: BYTES,
         });
     }
-    // The parser panics where there is nothing but ends of lines.
-    if pem.trim().is_empty() {
-        return Err(InvalidTrustRoot::unusable(&"no certificate in PEM"));
-    }
-    let chain = Certificate::load_pem_chain(pem.as_bytes())
-        .map_err(|e| InvalidTrustRoot::unusable(&format_args!("not certificates in PEM: {e}")))?;
-    if chain.is_empty() {
-        return Err(InvalidTrustRoot::unusable(&"no certificate in PEM"));
-    }
+    let chain = pem::certificates(text.as_bytes(), CHAIN);
+    let chain = chain.map_err(|e| InvalidTrustRoot::unusable(&e))?;
     let certificates: Result<Vec<Value>, _> = chain
         .iter()
-        .map(|certificate| {
-            certificate
-                .to_der()
-                .map(|der| json!({ "rawBytes": STANDARD.encode(der) }))
-        })
+        .map(|der| Certificate::from_der(der).map(|_| json!({ "rawBytes": STANDARD.encode(der) })))
         .collect();
-    let certificates = certificates.map_err(|e| InvalidTrustRoot::unusable(&e))?;
+    let certificates = certificates.map_err(|e| {
+        InvalidTrustRoot::unusable(&format_args!("a certificate cannot be read: {e}"))
+    })?;
     of_authorities(&[json!({ "uri": "", "certChain": { "certificates": certificates } })])
 }
 

@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustls_pki_types::pem::{PemObject as _, SectionKind};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
@@ -17,6 +16,7 @@ use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::BasicConstraints;
 
 use crate::api;
+use crate::limits::pem::{self, PemError};
 
 /// What a `trusted_root.json` says it is.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.trustedroot+json;version=0.1";
@@ -58,7 +58,7 @@ struct LogKey {
 /// # Errors
 /// Every field that cannot be used; nothing is left out in silence.
 pub fn trusted_root(keys: &api::SigstoreKeys) -> Result<Vec<u8>, Vec<UnusableField>> {
-    const AT: &str = "spec.sigstoreKeys";
+    const AT: &str = api::SigstoreKeys::PATH;
     let mut reading = Reading {
         problems: Vec::new(),
     };
@@ -177,22 +177,17 @@ struct Certified {
 }
 
 /// Every certificate of a PEM text. A block that is none is never passed over.
-fn certificates(pem: &[u8]) -> Result<Vec<Certified>, String> {
-    let mut found = Vec::new();
-    for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem) {
-        let (kind, der) = section.map_err(|error| format!("not PEM: {error}"))?;
-        if kind != SectionKind::Certificate {
-            return Err("there is a PEM block that is no CERTIFICATE".to_owned());
-        }
-        if found.len() == CERTIFICATES {
-            return Err(format!("more than {CERTIFICATES} certificates"));
-        }
-        found.push(certified(der)?);
+fn certificates(text: &[u8]) -> Result<Vec<Certified>, String> {
+    let blocks = pem::certificates(text, CERTIFICATES).map_err(|error| refused(&error))?;
+    blocks.into_iter().map(certified).collect()
+}
+
+/// Why a field is no PEM. Where nothing is found, it is most often base64 once too often or once too little.
+fn refused(error: &PemError) -> String {
+    match error {
+        PemError::Nothing(_) => format!("{error} (the field is base64 of PEM)"),
+        _ => error.to_string(),
     }
-    if found.is_empty() {
-        return Err("there is no certificate in PEM (the field is base64 of PEM)".to_owned());
-    }
-    Ok(found)
 }
 
 fn certified(der: Vec<u8>) -> Result<Certified, String> {
@@ -241,17 +236,8 @@ fn hash_algorithm(written: &str) -> Result<&'static str, String> {
 
 impl LogKey {
     /// Reads a `PUBLIC KEY` in PEM.
-    fn read(pem: &[u8]) -> Result<Self, String> {
-        let mut sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(pem);
-        let der = match (sections.next(), sections.next()) {
-            (Some(Ok((SectionKind::PublicKey, der))), None) => der,
-            (Some(Err(error)), _) => return Err(format!("not PEM: {error}")),
-            (Some(Ok(_)), None) => return Err("the PEM block is no PUBLIC KEY".to_owned()),
-            (Some(_), Some(_)) => return Err("more than one PEM block".to_owned()),
-            (None, _) => {
-                return Err("there is no PUBLIC KEY in PEM (the field is base64 of PEM)".to_owned());
-            }
-        };
+    fn read(text: &[u8]) -> Result<Self, String> {
+        let der = pem::public_key(text).map_err(|error| refused(&error))?;
         let (details, is_ed25519) = details(&der)?;
         Ok(Self {
             der,

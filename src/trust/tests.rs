@@ -152,3 +152,24 @@ fn a_certificate_authority_of_nothing_is_refused() {
         assert!(TrustMaterial::from_certificate_authority_pem(nothing).is_err());
     }
 }
+
+/// T-58.
+#[test]
+fn refuses_an_authority_in_pem_that_ends_too_soon() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::default()
+        .self_signed(&key)
+        .unwrap();
+    for whole in [certificate.pem(), key.public_key_pem()] {
+        let (label, der) = spki::der::pem::decode_vec(whole.trim().as_bytes()).unwrap();
+        for length in 0..der.len() {
+            let ending = spki::der::pem::LineEnding::LF;
+            let cut = spki::der::pem::encode_string(label, ending, &der[..length]).unwrap();
+            let refused = TrustMaterial::from_certificate_authority_pem(&cut);
+            assert!(
+                matches!(refused, Err(InvalidTrustRoot::Unusable { .. })),
+                "{length} bytes of a {label}"
+            );
+        }
+    }
+}

@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use crate::api::Api;
 use crate::control_plane::{self, ControlPlane};
 use crate::kubelet::{Kubelet, OURS};
-use crate::network::Network;
+use crate::network::{self, Network};
 use crate::process::{Finished, finish};
 use crate::registries::{Kind, Registry};
 use crate::stage::{Cosign, Form, Image, Key, Stage};
@@ -20,7 +20,7 @@ use crate::tools;
 
 /// The name of the release, and of what it installs.
 pub(crate) const RELEASE: &str = "vouchsafe";
-/// The policy that is there from the beginning: what is in the registry wants a signature by the release key.
+/// The policy that is there from the beginning: what is under `t/` in the registry wants a signature by the release key.
 pub(crate) const POLICY: &str = "release";
 /// The webhook from which clusters come over, as `tests/tools/install` names it; its image has that in its name.
 pub(crate) const OTHER: &str = "policy-controller";
@@ -212,7 +212,7 @@ impl Cluster {
     /// `helm install` or `upgrade` of the chart, with the values of this cluster and these arguments, until all is ready.
     pub(crate) fn helm_chart(&self, verb: &str, arguments: &[&str]) -> Finished {
         let chart = chart();
-        let insecure = format!("registries.insecure={{{}}}", self.stage.host());
+        let insecure = format!("registries.insecure={{{}}}", network::HOST);
         let fixed = [
             verb,
             RELEASE,
@@ -260,6 +260,11 @@ impl Cluster {
         });
     }
 
+    /// Waits until that policy or `TrustRoot` is said to be ready.
+    pub(crate) fn until_ready(&self, resource: &str) {
+        self.ok(&["wait", resource, "--for=condition=Ready", "--timeout=30s"]);
+    }
+
     /// Waits until that is so.
     pub(crate) fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
         let until = Instant::now() + PATIENCE;
@@ -275,7 +280,7 @@ impl Cluster {
 
     /// [`POLICY`].
     pub(crate) fn release_policy(&self) -> Value {
-        self.policy(POLICY, "**", &self.stage.release_key())
+        self.policy(POLICY, "t/**", &self.stage.release_key())
     }
 
     /// A policy by which images of our registry that match `glob` want a signature by that key.

@@ -61,8 +61,8 @@ impl Load {
         self.tally.calls.load(Ordering::Relaxed)
     }
 
-    /// Goes on until there were so many calls, and ends. None may have failed.
-    pub(crate) fn end(self, cluster: &Cluster, at_least: usize) {
+    /// Goes on until there were so many calls, ends, and says how many there were while that happened. None may have failed.
+    pub(crate) fn end(self, cluster: &Cluster, at_least: usize, what: &str) {
         let until = Instant::now() + PATIENCE;
         while self.calls() < at_least && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(50));
@@ -83,6 +83,8 @@ impl Load {
             cluster.state()
         );
         assert!(calls >= at_least, "only {calls} calls in {PATIENCE:?}");
+        // In the line of the trial, before its "ok".
+        print!("{what}, {calls} calls, 0 failed: ");
     }
 }
 

@@ -1,7 +1,7 @@
 //! The second ring of tests, in a cluster: the chart on a real API server, reached through its Service, and what kubectl prints.
 //!
-//! In come etcd, kube-apiserver, kube-controller-manager, kubectl, Helm, cosign, crane and olareg as they are released, the chart, and the
-//! program as it is built; out comes a verdict per trial. All of it runs in namespaces of its own, with no way out. There is no kubelet
+//! In come etcd, kube-apiserver, kube-controller-manager, kubectl, Helm, cosign, crane, olareg and a private Sigstore as they are released,
+//! the chart, and the program as it is built; out comes a verdict per trial. All of it runs in namespaces of its own, with no way out. There is no kubelet
 //! and no container engine: a stand-in runs what the chart's Deployment asks for.
 //!
 //! The trials share one cluster and run one after the other, those that break things last. `tests/cluster/playground` starts the same

@@ -5,16 +5,16 @@
 //! |---|---|
 //! | `issuer` | says who people are (OpenID Connect) |
 //! | `services` | Fulcio, the timestamp authority, the logs |
+//! | `signing` | how cosign signs by them, and how a cluster is told to trust them |
 
 mod issuer;
 mod services;
+mod signing;
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -24,6 +24,7 @@ use crate::sigstore::{Sigstore, certificate};
 use crate::stage::{Cosign, Image, Judged, Key, Stage};
 use crate::tools::trial;
 use services::{Log, Services};
+use signing::{Shape, Trusted};
 
 const WHO: &str = "release@shop.example";
 const STRANGER: &str = "stranger@shop.example";
@@ -31,15 +32,6 @@ const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
 
 /// The timestamp authority has a port that cannot be chosen.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-/// How cosign keeps what it signs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    /// Bundles that refer to the image.
-    Bundle,
-    /// `.sig` and `.att`.
-    Tags,
-}
 
 /// How Vouchsafe is told whom to trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +54,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         (Log::V1, Shape::Tags, Told::File),
     ];
     let case = |(log, shape, told): (Log, Shape, Told)| {
-        let kept = match shape {
-            Shape::Bundle => "bundles",
-            Shape::Tags => ".sig and .att",
-        };
+        let kept = shape.name();
         let root = match told {
             Told::Resource => "TrustRoot",
             Told::File => "trusted-root.json",
@@ -197,37 +186,7 @@ impl Play {
     }
 
     fn cosign(&self, verb: &str, who: &str) -> Command {
-        let services = &self.services;
-        let mut command = self.stage.tool("cosign");
-        command
-            .args([verb, "-y", "--identity-token"])
-            .arg(services.token(who));
-        command
-            .arg("--trusted-root")
-            .arg(services.file("trusted-root.json"));
-        match self.shape {
-            Shape::Bundle => {
-                command
-                    .arg("--signing-config")
-                    .arg(services.file("signing-config.json"));
-            }
-            Shape::Tags => {
-                command
-                    .args(["--use-signing-config=false", "--new-bundle-format=false"])
-                    .args(["--fulcio-url", &services.fulcio()]);
-                match services.log {
-                    Log::Nowhere => {
-                        command
-                            .arg("--tlog-upload=false")
-                            .args(["--timestamp-server-url", &services.stamps()]);
-                    }
-                    Log::V1 | Log::V2 => {
-                        command.args(["--rekor-url", &services.rekor()]);
-                    }
-                }
-            }
-        }
-        command
+        signing::cosign(&self.stage, &self.services, self.shape, verb, who)
     }
 
     /// What `vouchsafe verify` says under a policy that trusts [`WHO`] under this root: `ours`, that of somebody `elsewhere`, or one that
@@ -310,48 +269,19 @@ impl Play {
     fn trust_root(&self, name: &str) -> Value {
         let stranger = Sigstore::new();
         let pem = |chain: Vec<Vec<u8>>| chain.iter().map(|der| certificate::pem(der)).collect();
-        let ours = |file: &str| std::fs::read_to_string(self.services.file(file)).unwrap();
-        let (authorities, stamps) = match name {
-            "elsewhere" => (pem(stranger.ca.chain()), pem(stranger.tsa.chain())),
-            _ => (ours("fulcio.pem"), ours("tsa.pem")),
-        };
-        let authority = |url: String, chain: String| {
-            json!([{
-                "subject": {"organization": "e2e", "commonName": "e2e"},
-                "uri": url,
-                "certChain": STANDARD.encode(chain),
-            }])
-        };
-        let mut keys = json!({
-            "certificateAuthorities": authority(self.services.fulcio(), authorities),
-            "timestampAuthorities": authority(self.services.stamps(), stamps),
-        });
-        let listed = |url: &str, key: String| {
-            json!([{
-                "baseURL": url,
-                "hashAlgorithm": "sha-256",
-                "publicKey": STANDARD.encode(key),
-            }])
-        };
-        if self.services.log != Log::Nowhere {
-            let key = match name {
-                "unlogged" | "elsewhere" => stranger.rekor_v2.key.pem(),
-                _ => ours("rekor.pub"),
-            };
-            keys["tLogs"] = listed("http://localhost", key);
+        let mut trusted = Trusted::of(&self.services);
+        if name == "elsewhere" {
+            trusted.authorities = pem(stranger.ca.chain());
+            trusted.stamps = pem(stranger.tsa.chain());
         }
-        if self.services.log == Log::V1 {
-            let key = match name {
-                "uncertified" | "elsewhere" => stranger.ct.key.pem(),
-                _ => ours("ct.pub"),
-            };
-            keys["ctLogs"] = listed("http://localhost/e2e", key);
+        if matches!(name, "unlogged" | "elsewhere") {
+            let another = |_| stranger.rekor_v2.key.pem();
+            trusted.log = trusted.log.map(another);
         }
-        json!({
-            "apiVersion": "policy.sigstore.dev/v1alpha1",
-            "kind": "TrustRoot",
-            "metadata": {"name": name},
-            "spec": {"sigstoreKeys": keys},
-        })
+        if matches!(name, "uncertified" | "elsewhere") {
+            let another = |_| stranger.ct.key.pem();
+            trusted.certificates = trusted.certificates.map(another);
+        }
+        trusted.trust_root(name, &self.services)
     }
 }

@@ -1,6 +1,6 @@
 //! Real registries on free ports, where the suite wants them.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -151,7 +151,7 @@ impl Registry {
                 .stdout(Stdio::null())
                 .stderr(Stdio::null());
             let mut process = Background::start(&mut command);
-            if accepts(port, &mut process) {
+            if accepts((REACHABLE, port).into(), &mut process) {
                 return Self {
                     port,
                     _process: process,
@@ -167,16 +167,15 @@ impl Registry {
     }
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, at any address.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((REACHABLE, 0)).unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
 
-/// Waits until the process listens; `false` when it ended instead.
-pub(crate) fn accepts(port: u16, process: &mut Background) -> bool {
+/// Waits until the process listens there; `false` when it ended instead.
+pub(crate) fn accepts(address: SocketAddr, process: &mut Background) -> bool {
     let until = Instant::now() + STARTING;
-    let address = SocketAddr::from((REACHABLE, port));
     while process.is_running() && Instant::now() < until {
         if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
             return process.is_running();

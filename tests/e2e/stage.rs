@@ -233,12 +233,17 @@ impl Stage {
 
     /// Pushes an image of its own to `t/NAME:v1`.
     pub(crate) fn image(&self, name: &str) -> Image {
-        std::fs::write(self.path("app.txt"), name).unwrap();
+        self.image_at(&format!("t/{name}"))
+    }
+
+    /// Pushes an image of its own to `REPOSITORY:v1`.
+    pub(crate) fn image_at(&self, repository: &str) -> Image {
+        std::fs::write(self.path("app.txt"), repository).unwrap();
         succeed(
             self.command(Path::new("tar"))
                 .args(["-cf", "layer.tar", "app.txt"]),
         );
-        let by_tag = format!("{}/t/{name}:v1", self.host());
+        let by_tag = format!("{}/{repository}:v1", self.host());
         let push = [
             "append",
             "--oci-empty-base",

@@ -556,3 +556,25 @@ async fn an_authority_is_satisfied_by_its_own_key_alone() {
     let webhook = Webhook::start(&yaml(&[either])).await;
     webhook.judge(&image.pinned()).await.admitted("satisfied");
 }
+
+/// T-58: beside a good signature, a certificate that has fewer bytes than it says. A thread that waited for them would never answer.
+#[tokio::test]
+async fn a_certificate_that_ends_too_soon_keeps_nobody_waiting() {
+    let stage = Stage::new().await;
+    let image = stage.image("t/app");
+    for content in ["MA==", "MII=", "MIIC", "MAM=", "MIICAA=="] {
+        let text = format!("-----BEGIN CERTIFICATE-----\n{content}\n-----END CERTIFICATE-----\n");
+        let options = SignatureOptions {
+            layer_annotations: [
+                ("dev.sigstore.cosign/certificate".to_owned(), text.clone()),
+                ("dev.sigstore.cosign/chain".to_owned(), text),
+            ]
+            .into(),
+            ..SignatureOptions::default()
+        };
+        stage.sign(&image, &options);
+    }
+    let webhook = stage.wants_signature().await;
+    // The key that is asked for signed all of them, and nobody asked for a certificate.
+    webhook.judge(&image.pinned()).await.admitted("satisfied");
+}

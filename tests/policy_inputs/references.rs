@@ -59,7 +59,7 @@ async fn becomes(webhook: &Webhook, image: &Image, wanted: &str) {
 
 async fn reloading(policies: &str) -> Webhook {
     Webhook::start_with(policies, |settings| {
-        settings.policies_interval = Duration::from_millis(20);
+        settings.reload_interval = Duration::from_millis(20);
     })
     .await
 }
@@ -202,7 +202,7 @@ impl Texts {
 
     async fn webhook(&self, policies: &str) -> Webhook {
         Webhook::start_with(policies, |settings| {
-            settings.policies_interval = Duration::from_millis(20);
+            settings.reload_interval = Duration::from_millis(20);
             settings.judge.registry_ca = Some(self.authority.path().to_owned());
         })
         .await

@@ -105,7 +105,7 @@ async fn the_file_counts_anew_when_it_changes_and_the_last_good_one_until_then()
     let settings = stage.file("registries.yaml", "registries: []");
     let webhook = Webhook::start_with(&yaml(&[stage.policy()]), |webhook| {
         webhook.judge.registries = Some(settings);
-        webhook.policies_interval = Duration::from_millis(50);
+        webhook.reload_interval = Duration::from_millis(50);
     })
     .await;
     webhook.judge(&image).await.denied("registry-auth");

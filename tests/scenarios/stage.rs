@@ -238,7 +238,7 @@ impl Stage {
     ) -> Webhook {
         Webhook::start_with(documents, |settings| {
             settings.judge.trust.trusted_root = Some(self.trusted_root.path().to_owned());
-            settings.policies_interval = Duration::from_millis(20);
+            settings.reload_interval = Duration::from_millis(20);
             change(settings);
         })
         .await

@@ -47,7 +47,7 @@ fn documents(policy: &Policy, trust_root: &Value) -> String {
 /// A webhook that trusts nobody by default, so that only the TrustRoot can help.
 async fn webhook(documents: &str) -> Webhook {
     Webhook::start_with(documents, |settings| {
-        settings.policies_interval = std::time::Duration::from_millis(20);
+        settings.reload_interval = std::time::Duration::from_millis(20);
     })
     .await
 }

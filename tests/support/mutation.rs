@@ -21,6 +21,10 @@ use serde_json::{Value, json};
 /// Text that is shorter is not taken for base64: words are that too.
 const SHORTEST: usize = 16;
 
+/// What log entries may be, and the versions of that.
+const KINDS: [&str; 4] = ["hashedrekord", "dsse", "intoto", "rekord"];
+const VERSIONS: [&str; 2] = ["0.0.1", "0.0.2"];
+
 /// A change of one of several documents.
 #[derive(Clone, Debug)]
 pub(crate) struct Mutant {
@@ -85,6 +89,27 @@ pub(crate) fn somewhere(documents: &Documents, dice: &mut Dice) -> Mutant {
         place: format!("{name}{place}"),
         documents,
     }
+}
+
+/// What a change was, in words: some characters around it before and after.
+pub(crate) fn what(original: &Documents, changed: &Documents) -> String {
+    let differing = original.iter().zip(changed).find(|(was, is)| was != is);
+    let Some(((_, was), (_, is))) = differing else {
+        return "nothing".to_owned();
+    };
+    // Members may stand in another order where a document was taken apart.
+    let again = structured(was).map(|document| document.to_string().into_bytes());
+    let same = |was: &[u8]| was.iter().zip(is).take_while(|(was, is)| was == is).count();
+    let was = again
+        .as_ref()
+        .filter(|again| same(again) > same(was))
+        .unwrap_or(was);
+    let at = same(was);
+    let around = |bytes: &[u8]| {
+        let end = bytes.len().min(at + 40);
+        String::from_utf8_lossy(&bytes[at.saturating_sub(40).min(end)..end]).into_owned()
+    };
+    format!("{:?} is now {:?}", around(was), around(is))
 }
 
 /// All changes of members in a document, however deep.
@@ -203,7 +228,8 @@ fn byte(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
         0 => drop(bytes.remove(at)),
         1 => bytes.insert(at, bytes[at]),
         2 => bytes.truncate(at),
-        3 => bytes[at] = dice.roll() as u8,
+        // Never the same again.
+        3 => bytes[at] ^= 1 + dice.below(255) as u8,
         _ => bytes[at] ^= 1 << dice.below(8),
     }
     bytes
@@ -231,6 +257,12 @@ fn replacements(value: &Value) -> Vec<(&'static str, Value)> {
             if let Ok(number) = text.parse::<i64>() {
                 others.push(("one more", json!((number + 1).to_string())));
                 others.push(("one less", json!((number - 1).to_string())));
+            }
+            if KINDS.contains(&text.as_str()) {
+                others.extend(KINDS.map(|kind| ("another kind", json!(kind))));
+            }
+            if VERSIONS.contains(&text.as_str()) {
+                others.extend(VERSIONS.map(|version| ("another version", json!(version))));
             }
             others.push(("longer", json!(format!("{text}A"))));
             others.push(("spaced", json!(format!(" {text}"))));

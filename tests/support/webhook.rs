@@ -204,7 +204,7 @@ fn settings(policies: &Path, authority: &Path) -> WebhookSettings {
         oldest_tls: TlsVersion::Tls13,
         client_ca: None,
         client_names: Vec::new(),
-        policies_interval: Duration::from_hours(1),
+        reload_interval: Duration::from_hours(1),
         max_stale: Duration::from_hours(24),
         stop_delay: Duration::ZERO,
         footer: None,

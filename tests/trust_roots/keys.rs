@@ -178,9 +178,9 @@ fn every_field_that_cannot_be_used_is_named() {
         found,
         [
             format!("{at}.tLogs[0].hashAlgorithm: none of sha-256, sha-384, sha-512"),
-            format!("{at}.tLogs[1].publicKey: the PEM block is no PUBLIC KEY"),
+            format!("{at}.tLogs[1].publicKey: there is a PEM block that is no PUBLIC KEY"),
             format!(
-                "{at}.certificateAuthorities[0].certChain: there is no certificate in PEM (the field is base64 of PEM)"
+                "{at}.certificateAuthorities[0].certChain: there is no CERTIFICATE in PEM (the field is base64 of PEM)"
             ),
             format!(
                 "{at}.certificateAuthorities[2].certChain: there is a PEM block that is no CERTIFICATE"

@@ -51,9 +51,11 @@ matchExpressions:
     operator: NotIn
     values: [{{ .Release.Namespace }}]
 {{- else }}
+{{- if .Values.exemptByLabel }}
   - key: policy.sigstore.dev/include
     operator: NotIn
     values: ["false"]
+{{- end }}
   - key: kubernetes.io/metadata.name
     operator: NotIn
     values:

@@ -3,6 +3,21 @@
 //! *In*: two PEM files, or names to issue for, or a Secret that replicas share ([`shared`]). *Out*: a [`ServingCertificate`] that every
 //! handshake asks, and a task that keeps it fresh. Renewing swaps what is in memory: no restart, no handshake that fails. What is
 //! half-written, does not belong together or has expired never replaces a pair that works.
+//!
+//! Where the rest of it is:
+//!
+//! | place | what |
+//! |---|---|
+//! | `authority` | our own authority, and what it issues |
+//! | `files` | a pair from two files (`--tls-cert`) |
+//! | `generated` | a pair made at the start, of this process alone (`--ca-out`) |
+//! | [`shared`] | a pair that replicas share (`--tls-secret`): what the Secret holds and which step is next; touches nothing |
+//! | `lifetimes`, `validity` | how long certificates of ours live; until when any certificate is valid |
+//! | `clients` | the authorities of clients, where calls are for some alone (`--client-ca`) |
+//! | [`cluster::serving`](super::cluster::serving) | the Secret and each `caBundle`, read and written as [`shared`] says |
+//! | `server::tls` | the handshake, which asks [`ServingCertificate`] |
+//! | `app::certificate` | which of the three it is, the task that keeps it fresh, and when the process is ready |
+//! | `cli::serve`, `cli::shared_certificate` | their flags |
 
 mod authority;
 mod clients;

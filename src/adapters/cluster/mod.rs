@@ -5,7 +5,7 @@
 pub mod events;
 mod installation;
 pub mod leader;
-mod objects;
+mod object_watch;
 pub mod predecessor;
 mod pull_secrets;
 pub mod serving;
@@ -20,7 +20,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 pub use installation::{Installation, Unread};
-pub use objects::{ObjectWatch, watch_objects};
+pub use object_watch::{ObjectWatch, watch_objects};
 pub use pull_secrets::ClusterCredentials;
 pub use watch::{Pace, WatchObserver, Watched};
 

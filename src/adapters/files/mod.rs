@@ -9,11 +9,11 @@
 //! 3. `sort` gives every document its kind and type.
 //! 4. [`watch`] repeats the three when bytes change.
 
+mod any_kind;
 mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
-mod objects;
 mod snapshot;
 mod sort;
 mod tree;
@@ -25,8 +25,8 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 
+pub use any_kind::{objects_of, read_objects};
 pub use error::{Cause, LoadError, Problem};
-pub use objects::{objects_of, read_objects};
 pub use snapshot::{
     CASES_FILE, EVIDENCE_FOLDER, Fingerprint, MAX_DEPTH, MAX_ENTRIES, MAX_FILE_BYTES, MAX_FILES,
     MAX_TOTAL_BYTES,
@@ -34,7 +34,7 @@ pub use snapshot::{
 pub use tree::Position;
 pub use watch::watch;
 
-use super::objects::Objects;
+use super::enforced::Objects;
 use crate::api::{ClusterImagePolicy, TrustRoot};
 use snapshot::Snapshot;
 

@@ -11,6 +11,7 @@ use super::{KmsError, Secret, below, spki_pem};
 use crate::adapters::identity::ServiceError;
 use crate::adapters::identity::exchange::{credential, endpoint, get, json, read_credential};
 use crate::adapters::outbound::{Outbound, Reach};
+use crate::api::PEM_BEGIN;
 
 const SERVICE: &str = "vault";
 /// Where the engine is mounted, unless `TRANSIT_SECRET_ENGINE_PATH` says otherwise.
@@ -111,7 +112,7 @@ pub(super) async fn public_key(
             "the key has no public part: it is no signing key",
         ));
     };
-    if public_key.starts_with("-----BEGIN ") {
+    if public_key.starts_with(PEM_BEGIN) {
         return Ok(public_key.to_owned());
     }
     // Ed25519 keys come as their bytes.

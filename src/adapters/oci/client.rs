@@ -28,6 +28,7 @@ use crate::gather::registry::{
     Access, BlobReference, FetchError, FetchedManifest, FetchedReferrers, ManifestReference,
     ReferrersPage, Registry,
 };
+use crate::image::media_type::IMAGE_INDEX;
 use crate::image::{Digest, Repository, Tag};
 
 /// The header in which a registry says which digest it answers with.
@@ -76,7 +77,7 @@ impl OciRegistry {
             path: format!("manifests/{tag}"),
             by_digest: false,
             begun_at: None,
-            accept: Some(manifest::ACCEPT),
+            accept: Some(manifest::ACCEPT.as_str()),
             limit: 0,
             what: format!("tag {tag} of {}", repository.path()),
         };
@@ -111,7 +112,7 @@ impl OciRegistry {
             path: format!("manifests/{name}"),
             by_digest: expected.is_some(),
             begun_at: None,
-            accept: Some(manifest::ACCEPT),
+            accept: Some(manifest::ACCEPT.as_str()),
             limit: self.settings.limits.manifest_bytes,
             what: format!("manifest {name} of {}", repository.path()),
         };
@@ -185,7 +186,7 @@ impl OciRegistry {
             path: referrers::path(page),
             by_digest: false,
             begun_at: page.from.as_ref().map(|from| &from.listed_by),
-            accept: Some(referrers::ACCEPT),
+            accept: Some(IMAGE_INDEX),
             limit: self.settings.limits.referrers_page_bytes,
             what: format!("the referrers of {}@{}", repository.path(), page.subject),
         };

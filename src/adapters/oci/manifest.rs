@@ -2,22 +2,20 @@
 //!
 //! The same bytes can be read as a manifest and as an index (CVE-2021-41190). Whoever reads them later gets one kind.
 
+use std::sync::LazyLock;
+
 use http::HeaderValue;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// Every kind of manifest and index that is asked for.
-pub(super) const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
-     application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
+use crate::image::media_type::{INDEXES, MANIFESTS};
 
-const INDEXES: [&str; 2] = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-];
-const MANIFESTS: [&str; 2] = [
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-];
+/// Every kind of manifest and index that is asked for.
+pub(super) static ACCEPT: LazyLock<String> = LazyLock::new(|| {
+    let both = MANIFESTS.iter().zip(&INDEXES);
+    let kinds: Vec<&str> = both.flat_map(|(one, many)| [*one, *many]).collect();
+    kinds.join(", ")
+});
 
 /// The members that tell a manifest from an index. A member that stands twice is an error.
 #[derive(Deserialize)]
@@ -79,15 +77,22 @@ fn essence(value: &HeaderValue) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-    const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    use crate::image::media_type::{IMAGE_INDEX as INDEX, IMAGE_MANIFEST as MANIFEST};
 
     fn told(content_type: Option<&'static str>, body: &str) -> Result<String, String> {
         media_type(
             content_type.map(HeaderValue::from_static).as_ref(),
             body.as_bytes(),
         )
+    }
+
+    #[test]
+    fn asks_for_both_words_for_both_kinds_the_newer_first() {
+        assert_eq!(
+            ACCEPT.as_str(),
+            "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+             application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json"
+        );
     }
 
     #[test]

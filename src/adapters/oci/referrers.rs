@@ -18,9 +18,6 @@ const FILTERS_APPLIED: &str = "oci-filters-applied";
 /// The longest query of a next page, in bytes.
 const TOKEN_BYTES: usize = 4 << 10;
 
-/// The media type of a list.
-pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json";
-
 /// The path of a page behind its repository, with its query.
 pub(super) fn path(page: &ReferrersPage) -> String {
     let path = format!("referrers/{}", page.subject);

@@ -4,13 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::image::media_type::IMAGE_INDEX;
 use crate::image::{Digest, Repository, Tag};
 
 /// The value of `schema` in `recording.json`.
 pub(super) const SCHEMA: &str = "vouchsafe.recording/v1";
-
-/// The media type of `index.json`.
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// What registries answered. Bytes are elsewhere, by their digest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -178,7 +176,7 @@ impl Answers {
                 });
         Index {
             schema_version: 2,
-            media_type: Some(INDEX.to_owned()),
+            media_type: Some(IMAGE_INDEX.to_owned()),
             manifests: manifests.collect(),
         }
     }
@@ -322,7 +320,7 @@ mod tests {
     fn answers() -> Answers {
         let (image, signature) = (Digest::sha256_of(b"image"), Digest::sha256_of(b"signature"));
         let kind = |size| ManifestKind {
-            media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+            media_type: crate::image::media_type::IMAGE_MANIFEST.to_owned(),
             size,
         };
         let tag = |text: &str| (repository(), text.parse().unwrap());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::adapters::objects::Objects;
+use crate::adapters::enforced::Objects;
 use crate::api::{ClusterImagePolicy, TrustRoot, UnreadablePolicy, UnreadableTrustRoot};
 
 /// The differences.

@@ -6,10 +6,8 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use crate::app::cases::Ended;
+use crate::cli::output::LINE_BYTES;
 use crate::explain::printable_line;
-
-/// The longest line that is printed of what somebody else wrote, in bytes.
-const LINE_BYTES: usize = 4096;
 
 /// What became of the cases of one file.
 pub(super) struct FileReport {

@@ -76,7 +76,7 @@ fn first_block(pem: &str) -> Option<(String, Document)> {
     if pem.len() > PEM_BYTES {
         return None;
     }
-    let block = pem.get(pem.find("-----BEGIN ")?..)?;
+    let block = pem.get(pem.find(api::PEM_BEGIN)?..)?;
     let after = block.find(END)?.checked_add(END.len())?;
     let dashes = block.get(after..)?.find("-----")?;
     let end = after.checked_add(dashes)?.checked_add("-----".len())?;

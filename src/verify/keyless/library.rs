@@ -64,7 +64,7 @@ pub(super) fn vouched(
         .logs()
         .filter(|_| requirement.witness.asks_log())
     {
-        // And logs that were retired before (T-35).
+        // And entries of another kind than is said (T-30), logs that were retired before (T-35).
         let stamped = earliest;
         log::counted(material, logs, Moment { now, stamped })?;
     }

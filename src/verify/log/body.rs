@@ -29,6 +29,14 @@ const DEPTH: usize = 16;
 /// Values in a body.
 const VALUES: usize = 4_096;
 
+/// What every body says of itself.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    kind: String,
+    api_version: String,
+}
+
 /// The body of an `intoto` 0.0.1 entry.
 #[derive(Deserialize)]
 struct IntotoV001 {
@@ -55,12 +63,26 @@ struct Hash {
     value: String,
 }
 
+/// Whether the entry is of the kind that it is said to be. What is said stands beside the body, and nobody signs it.
+pub(super) fn is_of_its_kind(entry: &LogEntry) -> Result<(), String> {
+    let head: Head = read(entry)?;
+    let (kind, version) = entry.kind.name();
+    if (head.kind.as_str(), head.api_version.as_str()) == (kind, version) {
+        return Ok(());
+    }
+    let found = brief(&format_args!("{}/{}", head.kind, head.api_version));
+    Err(format!(
+        "an entry of kind {found} is said to be of kind {kind}/{version}"
+    ))
+}
+
 /// Whether the entry is about this signature, made with this.
 pub(super) fn is_about(
     entry: &LogEntry,
     signed: &Signed<'_>,
     verifier: Verifier<'_>,
 ) -> Result<(), String> {
+    is_of_its_kind(entry)?;
     match entry.kind {
         EntryKind::IntotoV001 => return intoto_v001(entry, signed, verifier),
         EntryKind::DsseV002 => return dsse_v002(entry, signed, verifier),

@@ -68,18 +68,19 @@ pub(super) fn recorded(
     Err(Rejection::NotLogged { detail })
 }
 
-/// Whether the logs of entries that do not say when they were written were trusted at the time that a timestamp says. Those of entries
-/// that do are looked at where that time is.
+/// What the library leaves open: whether every entry is of the kind that it is said to be; and whether the logs of entries that do not
+/// say when they were written were trusted at the time that a timestamp says. Those of entries that do are looked at where that time is.
 pub(super) fn counted(material: &Material, logs: &Logs, moment: Moment) -> Result<(), Rejection> {
-    let timeless = material
-        .entries
-        .iter()
-        .filter(|entry| entry.wire.inclusion_promise.is_none());
-    for entry in timeless {
-        inclusion::vouched(&entry.wire, material.version, logs, moment)
-            .map_err(|detail| Rejection::NotLogged { detail })?;
-    }
-    Ok(())
+    let one = |entry: &LogEntry| {
+        body::is_of_its_kind(entry)?;
+        if entry.wire.inclusion_promise.is_none() {
+            inclusion::vouched(&entry.wire, material.version, logs, moment)?;
+        }
+        Ok(())
+    };
+    let mut all = material.entries.iter().map(one);
+    all.find_map(Result::err)
+        .map_or(Ok(()), |detail| Err(Rejection::NotLogged { detail }))
 }
 
 fn one(

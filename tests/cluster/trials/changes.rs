@@ -1,4 +1,4 @@
-//! Whatever happens to us while the cluster works: none of ten thousand calls fails.
+//! Whatever happens to us while the cluster works, again and again: none of ten thousand calls fails.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,11 @@ use crate::cluster::{self, Cluster, RELEASE};
 use crate::kubelet::OURS;
 use crate::load::Load;
 
-/// So many calls in all; each trial does its part.
+/// So many calls at least, while it goes on happening.
 const CALLS: usize = 10_000;
-const PART: usize = CALLS / 4;
-/// How long rotations of the certificate are watched.
+/// The same for what happens once.
+const ONCE: usize = 2_500;
+/// How long rotations of the certificate are watched, at least.
 const ROTATIONS: Duration = Duration::from_secs(45);
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -37,12 +38,16 @@ fn restarts() {
     let load = loaded(cluster, "restarts");
     let before = cluster.kubelet().ended().len();
     let name = format!("deployment/{RELEASE}");
-    cluster.ok(&["-n", OURS, "rollout", "restart", &name]);
-    rolled_out(cluster);
-    cluster.until("the old ones have ended", || {
-        cluster.kubelet().ended().len() >= before + 2
-    });
-    load.end(cluster, PART);
+    let mut restarts = 0;
+    while load.calls() < CALLS {
+        cluster.ok(&["-n", OURS, "rollout", "restart", &name]);
+        rolled_out(cluster);
+        restarts += 1;
+        cluster.until("the old ones have ended", || {
+            cluster.kubelet().ended().len() >= before + 2 * restarts
+        });
+    }
+    load.end(cluster, CALLS, &format!("{restarts} restarts"));
     for ended in &cluster.kubelet().ended()[before..] {
         // It goes on for --stop-delay, and has 35 seconds more of grace.
         assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -53,6 +58,19 @@ fn restarts() {
 fn upgrades() {
     let cluster = cluster::installed();
     let load = loaded(cluster, "upgrades");
+    let mut upgrades = 0;
+    while load.calls() < CALLS {
+        upgrade_and_back(cluster);
+        upgrades += 1;
+    }
+    load.end(
+        cluster,
+        CALLS,
+        &format!("{upgrades} upgrades and rollbacks"),
+    );
+}
+
+fn upgrade_and_back(cluster: &Cluster) {
     let footer = "denialFooter=ask in #platform";
     cluster.must(cluster.helm_chart("upgrade", &["--set", footer]));
     let said = cluster.try_to_run("default", &cluster.images().unsigned.by_digest);
@@ -67,7 +85,6 @@ fn upgrades() {
         bundles,
         "Helm leaves caBundle alone"
     );
-    load.end(cluster, PART);
 }
 
 fn loses_a_replica() {
@@ -76,7 +93,7 @@ fn loses_a_replica() {
     let load = loaded(cluster, "deletes");
     cluster.ok(&["-n", OURS, "delete", pod, "--wait=false"]);
     rolled_out(cluster);
-    load.end(cluster, PART);
+    load.end(cluster, ONCE, "a replica killed");
 }
 
 /// A load that has begun in a namespace of its own.
@@ -92,18 +109,22 @@ pub(super) fn rolled_out(cluster: &Cluster) {
     cluster.ok(&["-n", OURS, "rollout", "status", &name, "--timeout=90s"]);
 }
 
+/// The configurations of our webhooks: kind and name.
+pub(super) fn configurations() -> [(&'static str, String); 3] {
+    let (images, policies) = (RELEASE.to_owned(), format!("{RELEASE}-policies"));
+    [
+        ("validatingwebhookconfiguration", images.clone()),
+        ("mutatingwebhookconfiguration", images),
+        ("validatingwebhookconfiguration", policies),
+    ]
+}
+
 /// What the API server trusts in each of our webhooks.
 pub(super) fn bundles(cluster: &Cluster) -> Vec<Value> {
-    let policies = format!("{RELEASE}-policies");
-    let configurations = [
-        ("validatingwebhookconfiguration", RELEASE),
-        ("mutatingwebhookconfiguration", RELEASE),
-        ("validatingwebhookconfiguration", policies.as_str()),
-    ];
-    let bundle = |(kind, name): (&str, &str)| {
-        cluster.get(&[kind, name])["webhooks"][0]["clientConfig"]["caBundle"].clone()
+    let bundle = |(kind, name): (&str, String)| {
+        cluster.get(&[kind, &name])["webhooks"][0]["clientConfig"]["caBundle"].clone()
     };
-    configurations.map(bundle).to_vec()
+    configurations().map(bundle).to_vec()
 }
 
 fn rotates() {
@@ -116,7 +137,7 @@ fn rotates() {
     make_certificate_anew(cluster);
     let mut seen: Vec<Vec<Value>> = Vec::new();
     let until = Instant::now() + ROTATIONS;
-    while Instant::now() < until {
+    while Instant::now() < until || load.calls() < CALLS {
         let now = bundles(cluster);
         if seen.last() != Some(&now) {
             seen.push(now);
@@ -125,7 +146,11 @@ fn rotates() {
     }
     cluster.must(cluster.helm_chart("upgrade", &["--set", "extraArgs=null"]));
     make_certificate_anew(cluster);
-    load.end(cluster, PART);
+    load.end(
+        cluster,
+        CALLS,
+        &format!("{} changes of caBundle", seen.len() - 1),
+    );
     // A certificate every ten seconds, an authority every twenty: one comes, and then another goes.
     assert!(seen.len() > 3, "caBundle changed {} times", seen.len());
 }

@@ -1,5 +1,5 @@
 //! The way over from sigstore/policy-controller, step by step as docs/migrate.md has it, with that program itself running before and beside
-//! us: no policy is lost, and what nobody signed is refused all the time.
+//! us: no policy is lost, what nobody signed is refused all the time, and `vouchsafe migrate check` says how far it has come.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,6 +10,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::cluster::{self, Cluster, OTHER, RELEASE};
+use crate::process::{Finished, finish};
 use crate::tools;
 
 /// How often the guard looks.
@@ -39,6 +40,11 @@ fn comes_over() {
     });
     let second = cluster.policy("second", "t/signed*", &cluster.stage().release_key());
     cluster.must(cluster.apply(&second));
+    cluster.must(cluster.apply(&attested(
+        cluster,
+        "cue",
+        "predicateType: \"https://example.com/scan/v1\"",
+    )));
     let images = cluster.images();
     cluster.until("the other one judges", || {
         let good = cluster.try_to_run(namespace, &images.signed.by_digest);
@@ -46,8 +52,10 @@ fn comes_over() {
         good.status.success() && bad.stderr.contains("no signatures found")
     });
     let before = policies(cluster);
-    let guard = Guard::begin(cluster, namespace);
+    let guard = Guard::begin(cluster, namespace, before.len());
 
+    // 1. What stands in the way.
+    looks(cluster);
     // 2. The definitions are let go of.
     for crd in CRDS {
         let crd = format!("{crd}.policy.sigstore.dev");
@@ -62,6 +70,14 @@ fn comes_over() {
         "--set",
         "installCRDs=false",
     ]);
+    // Nothing stands in the way any more.
+    let said = check(cluster, 0);
+    assert!(
+        said.stdout.contains("CHANGES  CustomResourceDefinition "),
+        "{}",
+        said.stdout
+    );
+    assert!(said.stderr.contains("blocks: 0,"), "{}", said.stderr);
     // 3. We come in shadow.
     cluster.must(cluster.helm_chart(
         "install",
@@ -95,6 +111,99 @@ fn comes_over() {
         "name",
     ]);
     assert!(!configurations.contains("sigstore.dev"), "{configurations}");
+    // 7. Nothing is left to do.
+    is_done(cluster);
+}
+
+/// `migrate check` says what stands in the way, and what of it can be mended is mended.
+fn looks(cluster: &Cluster) {
+    let said = check(cluster, 1);
+    blocks(
+        &said,
+        "ClusterImagePolicy attested: spec.authorities[0].attestations[0].policy",
+        "it is written in CUE",
+    );
+    for crd in CRDS {
+        let about = format!("CustomResourceDefinition {crd}.policy.sigstore.dev");
+        blocks(
+            &said,
+            &about,
+            "helm uninstall policy-controller would delete it, and every policy with it",
+        );
+    }
+    assert!(
+        said.stderr.contains("looked at: 3 ClusterImagePolicies"),
+        "{}",
+        said.stderr
+    );
+    assert!(said.stderr.contains("blocks: 3,"), "{}", said.stderr);
+    // The other one reads Rego too.
+    let rego = "package sigstore\nisCompliant {\n  input.predicateType == \"https://example.com/scan/v1\"\n}\n";
+    cluster.must(cluster.apply(&attested(cluster, "rego", rego)));
+    let said = check(cluster, 1);
+    assert!(!said.stdout.contains("CUE"), "{}", said.stdout);
+}
+
+/// `migrate check` says nothing more than that the registry has no HTTPS.
+fn is_done(cluster: &Cluster) {
+    let said = check(cluster, 0);
+    assert!(
+        said.stderr.contains("looked at: 2 ClusterImagePolicies"),
+        "{}",
+        said.stderr
+    );
+    let changes = said
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("CHANGES"));
+    let others: Vec<&str> = changes
+        .filter(|line| !line.ends_with(": spec.images[0].glob"))
+        .collect();
+    assert!(others.is_empty(), "{}", said.stdout);
+    assert!(
+        !said.stdout.contains("CustomResourceDefinition"),
+        "{}",
+        said.stdout
+    );
+}
+
+/// `vouchsafe migrate check` on the cluster, which must end with this code.
+fn check(cluster: &Cluster, code: i32) -> Finished {
+    let mut command = cluster.stage().vouchsafe();
+    command
+        .args(["migrate", "check", "--kubeconfig"])
+        .arg(cluster.kubeconfig());
+    let said = finish(&mut command);
+    assert_eq!(
+        said.status.code(),
+        Some(code),
+        "{}{}",
+        said.stdout,
+        said.stderr
+    );
+    assert!(said.stderr.contains("unread: 0"), "{}", said.stderr);
+    said
+}
+
+/// It must say that this stands in the way, and why.
+fn blocks(said: &Finished, about: &str, why: &str) {
+    let mut lines = said.stdout.lines();
+    let head = format!("BLOCKS   {about}");
+    let found = lines.any(|line| line.starts_with(&head));
+    assert!(found, "no {head:?} in {}", said.stdout);
+    let told = lines.next().unwrap_or_default();
+    assert!(told.contains(why), "{told:?} below {head:?}");
+}
+
+/// A policy about what an attestation says, in that language.
+fn attested(cluster: &Cluster, language: &str, text: &str) -> Value {
+    let mut policy = cluster.policy("attested", "attested/**", &cluster.stage().release_key());
+    policy["spec"]["authorities"][0]["attestations"] = json!([{
+        "name": "scan",
+        "predicateType": "https://example.com/scan/v1",
+        "policy": {"type": language, "data": text},
+    }]);
+    policy
 }
 
 /// Names and identities of policies: none of them may be another one of that name.
@@ -170,7 +279,7 @@ struct Guard {
 // === impl Guard ===
 
 impl Guard {
-    fn begin(cluster: &Cluster, namespace: &str) -> Self {
+    fn begin(cluster: &Cluster, namespace: &str, count: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let looks = Arc::new(AtomicUsize::new(0));
         let breaches = Arc::new(Mutex::new(Vec::new()));
@@ -195,7 +304,7 @@ impl Guard {
                     Ok(list)
                         if list["items"]
                             .as_array()
-                            .is_some_and(|items| items.len() == 2) =>
+                            .is_some_and(|items| items.len() == count) =>
                     {
                         None
                     }

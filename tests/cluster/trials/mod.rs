@@ -1,8 +1,11 @@
 //! What is tried, in this order.
 
 mod absence;
+mod certificates;
+mod chains;
 mod changes;
 mod install;
+mod keyless;
 mod migration;
 mod outages;
 mod policies;
@@ -19,11 +22,14 @@ use crate::tools;
 pub(crate) fn all() -> Vec<Trial> {
     let mut trials = stand_in::trials();
     trials.extend(install::trials());
+    trials.extend(keyless::trials());
+    trials.extend(chains::trials());
     trials.extend(workloads::trials());
     trials.extend(policies::trials());
     trials.extend(changes::trials());
     trials.extend(absence::trials());
     trials.extend(outages::trials());
+    trials.extend(certificates::trials());
     // Last: it begins anew.
     trials.extend(migration::trials());
     trials

@@ -64,7 +64,7 @@ fn loses_its_secret() {
     let cluster = cluster::installed();
     let load = loaded(cluster, "secrets");
     make_certificate_anew(cluster);
-    load.end(cluster, 1_000);
+    load.end(cluster, 1_000, "the Secret deleted");
 }
 
 fn loses_its_rights() {

@@ -91,17 +91,14 @@ fn explains() {
 
 fn tells_readiness() {
     let cluster = cluster::installed();
-    cluster.ok(&[
-        "wait",
-        &format!("cip/{POLICY}"),
-        "--for=condition=Ready",
-        "--timeout=30s",
-    ]);
+    cluster.until_ready(&format!("cip/{POLICY}"));
     let table = cluster.ok(&["get", "cip", POLICY]);
     let (head, row) = table.split_once('\n').unwrap();
     // Some columns may be empty.
-    let column = head.find("READY").unwrap();
-    assert!(row[column..].starts_with("True "), "{table}");
+    let cell = |name: &str| row[head.find(name).unwrap()..].split(' ').next();
+    assert_eq!(cell("READY"), Some("True"), "{table}");
+    // What the policy does not say itself.
+    assert_eq!(cell("MODE"), Some("enforce"), "{table}");
     let policy = cluster.get(&["cip", POLICY]);
     let (generation, observed) = (
         &policy["metadata"]["generation"],

@@ -295,7 +295,7 @@ fn started(name: &str, command: &mut Command, port: u16) -> Background {
         .stderr(Stdio::null());
     for _ in 0..30 {
         let mut process = Background::start(command);
-        if accepts(port, &mut process) {
+        if accepts((Ipv4Addr::LOCALHOST, port).into(), &mut process) {
             return process;
         }
         std::thread::sleep(Duration::from_secs(1));

@@ -8,7 +8,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from .bench import REGISTRY, Failed, http, tags, wait_for
+from .bench import REGISTRY, Failed, http, tags, wait_for, write_json
 from .cosign import COMMIT, TEKTON
 
 TOOLS = ["crane", "olareg", "cosign2", "etcd", "kube-apiserver", "kubectl", "tekton-chains"]
@@ -50,7 +50,18 @@ def record_logged(bench, group):
         raise Failed(f"the TaskRun names no log entry: {entry!r}")
     if not json.loads(http(entry)):
         raise Failed(f"the log has no entry {entry}")
+    store_entries(bench)
     (bench.out / "keys" / "rekor.pub").write_bytes((bench.work / "logs" / "rekor.pub").read_bytes())
+
+
+def store_entries(bench):
+    """Every entry of the log, as it gives them to anybody; without the attestations that it keeps beside them."""
+    folder = bench.out / "log"
+    folder.mkdir()
+    for index in range(json.loads(http(f"{REKOR}/api/v1/log"))["treeSize"]):
+        (entry,) = json.loads(http(f"{REKOR}/api/v1/log/entries?logIndex={index}")).values()
+        entry.pop("attestation", None)
+        write_json(folder / f"entry-{index}.json", entry)
 
 
 def start_logs(bench):

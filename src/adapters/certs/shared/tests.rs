@@ -1,6 +1,7 @@
-//! The steps one by one, at both ends of each window; what a Secret may hold; and whole histories ([`simulation`]).
+//! The steps one by one, at both ends of each window, in a small [`world`]; what a Secret may hold ([`contents`]); and whole histories
+//! ([`simulation`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,151 +9,17 @@ use rstest::rstest;
 use tokio::time::Instant;
 
 use super::*;
+use crate::adapters::certs::Anchor;
 use crate::adapters::certs::authority::{Authority, Window};
-use crate::adapters::certs::{Anchor, Life, Lifetimes};
 
+mod contents;
 mod simulation;
+mod world;
+
+use world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
-
-/// Lives that are easy to count with.
-const LIVES: Lifetimes = Lifetimes {
-    certificate: Life {
-        valid: Duration::from_hours(90),
-        renew_after: Duration::from_hours(60),
-    },
-    authority: Life {
-        valid: Duration::from_hours(900),
-        renew_after: Duration::from_hours(600),
-    },
-    grace: Duration::from_secs(30),
-    overlap: Duration::from_hours(24),
-};
-
-/// One replica, one Secret, one configuration with one webhook.
-struct World {
-    secret: Option<Contents>,
-    bundle: Option<BTreeSet<Anchor>>,
-    version: u32,
-    remembered: Option<Contents>,
-    shown: Option<Shown>,
-    sightings: Sightings,
-    names: Vec<String>,
-    lives: Lifetimes,
-    now: Timestamp,
-    clock: Instant,
-}
-
-impl World {
-    /// Nothing but a configuration that trusts nobody.
-    fn new() -> Self {
-        Self {
-            secret: None,
-            bundle: Some(BTreeSet::new()),
-            version: 1,
-            remembered: None,
-            shown: None,
-            sightings: Sightings::default(),
-            names: vec!["vouchsafe.svc".to_owned()],
-            lives: LIVES,
-            now: Timestamp::from_second(1_800_000_000).unwrap(),
-            clock: Instant::now() + Duration::from_hours(100_000),
-        }
-    }
-
-    /// After the first looks: one authority, published and shown.
-    fn settled() -> Self {
-        let mut world = Self::new();
-        assert_eq!(world.looks(), ["made"]);
-        world
-    }
-
-    fn view(&self) -> View<'_> {
-        View {
-            held: self.secret.as_ref(),
-            remembered: self.remembered.as_ref(),
-            shown: self.shown.as_ref(),
-            sightings: &self.sightings,
-            names: &self.names,
-            lifetimes: &self.lives,
-            now: self.now,
-            clock: self.clock,
-        }
-    }
-
-    fn see(&mut self) {
-        let sight = match &self.bundle {
-            None => Sight::Missing,
-            Some(bundle) => Sight::Found {
-                version: self.version.to_string(),
-                bundles: vec![bundle.clone()],
-            },
-        };
-        self.sightings.record(&[sight], self.clock);
-    }
-
-    /// Looks until nothing is left to do; the words of the steps.
-    fn looks(&mut self) -> Vec<&'static str> {
-        let mut steps = Vec::new();
-        loop {
-            self.see();
-            let step = self.view().step();
-            if let Some(step) = &step {
-                steps.push(step.as_str());
-                self.secret = Some(self.view().after(step).unwrap());
-            }
-            self.remembered.clone_from(&self.secret);
-            self.publish();
-            self.see();
-            self.show();
-            if step.is_none() {
-                return steps;
-            }
-            assert!(steps.len() < 10, "{steps:?}");
-        }
-    }
-
-    fn publish(&mut self) {
-        let wanted = self.secret.as_ref().map(Contents::trusted);
-        if self.bundle.is_some() && self.bundle != wanted {
-            self.bundle = wanted;
-            self.version += 1;
-        }
-    }
-
-    fn show(&mut self) {
-        if !self.view().may_show() {
-            return;
-        }
-        let held = self.secret.as_ref().unwrap();
-        let same = self.shown.as_ref().filter(|s| s.anchor == *held.anchor());
-        self.shown = Some(Shown {
-            anchor: held.anchor().clone(),
-            not_after: held.not_after,
-            since: same.map_or(self.clock, |shown| shown.since),
-        });
-    }
-
-    fn pass(&mut self, time: Duration) {
-        self.now += time;
-        self.clock += time;
-    }
-
-    /// Passes the time and looks.
-    fn after(&mut self, time: Duration) -> Vec<&'static str> {
-        self.pass(time);
-        self.looks()
-    }
-
-    fn held(&self) -> &Contents {
-        self.secret.as_ref().unwrap()
-    }
-
-    fn shown(&self) -> &Anchor {
-        &self.shown.as_ref().unwrap().anchor
-    }
-}
 
 // === the steps ===
 
@@ -532,188 +399,11 @@ fn a_time_of_succession_that_is_to_come_holds_nothing_up() {
     assert_eq!(world.after(SECOND), ["retired"]);
 }
 
-// === what a Secret may hold ===
-
-/// A Secret in the middle of everything: an authority, the next one, a previous one.
-fn full() -> World {
-    let mut world = World::settled();
-    world.after(600 * HOUR);
-    world.after(30 * SECOND);
-    world.secret = None;
-    world.looks();
-    world
-}
-
-#[test]
-fn reads_what_it_writes_and_finds_no_more_to_do_with_it() {
-    let mut world = full();
-    let values = world.held().write().unwrap();
-    let keys: Vec<&str> = values.keys().map(String::as_str).collect();
-    insta::assert_snapshot!(keys.join(" "), @"ca.crt ca.key next-ca.crt next-ca.key succeeded-at tls.crt tls.key");
-    assert!(keys.iter().all(|key| Contents::is_ours(key)));
-    let read = Contents::read(&values).unwrap();
-    assert_eq!(format!("{read:?}"), format!("{:?}", world.held()));
-    assert_eq!(read.write().unwrap(), values);
-    world.secret = Some(read);
-    assert_eq!(world.looks(), [""; 0]);
-    assert_eq!(world.after(30 * SECOND), ["switched"]);
-}
-
-#[test]
-fn shows_no_key_to_whoever_debugs() {
-    let text = format!("{:?}", full().held());
-    assert!(
-        !text.contains("PRIVATE KEY") && text.contains("localhost"),
-        "{text}"
-    );
-}
-
-#[test]
-fn reads_what_has_expired() {
-    let mut world = World::settled();
-    let values = world.held().write().unwrap();
-    world.pass(1_000 * HOUR);
-    let read = Contents::read(&values).unwrap();
-    assert!(read.pair(world.now).is_err());
-}
-
-/// What was changed, how, and what is said of it.
-#[rstest]
-#[case("ca.crt", Change::Gone, "it has no ca.crt")]
-#[case("ca.crt", Change::Empty, "its ca.crt is no certificate in PEM")]
-#[case("ca.crt", Change::Half, "its ca.crt is no certificate in PEM")]
-#[case("ca.crt", Change::Many, "its ca.crt has more than 8 certificates")]
-#[case("ca.crt", Change::Huge, "its ca.crt is larger than 65536 bytes")]
-#[case(
-    "ca.crt",
-    Change::Other,
-    "its ca.key cannot be used: the key does not belong to the certificate of the authority"
-)]
-#[case("ca.key", Change::Gone, "it has no ca.key")]
-#[case(
-    "ca.key",
-    Change::Other,
-    "its ca.key cannot be used: the key does not belong to the certificate of the authority"
-)]
-#[case("ca.key", Change::Binary, "its ca.key is no private key in PEM")]
-#[case("next-ca.key", Change::Gone, "it has no next-ca.key")]
-#[case(
-    "next-ca.key",
-    Change::Other,
-    "its next-ca.key cannot be used: the key does not belong to the certificate of the authority"
-)]
-#[case(
-    "next-ca.crt",
-    Change::Other,
-    "its next-ca.key cannot be used: the key does not belong to the certificate of the authority"
-)]
-#[case("succeeded-at", Change::Gone, "it has no succeeded-at")]
-#[case(
-    "succeeded-at",
-    Change::Half,
-    "its succeeded-at is no time of RFC 3339"
-)]
-#[case("tls.crt", Change::Gone, "it has no tls.crt")]
-#[case("tls.crt", Change::Half, "its tls.crt is no certificate in PEM")]
-#[case("tls.key", Change::Gone, "it has no tls.key")]
-fn refuses_what_is_half_written_or_belongs_to_something_else(
-    #[case] key: &str,
-    #[case] change: Change,
-    #[case] said: &str,
-) {
-    let (world, other) = (full(), full());
-    let mut values = world.held().write().unwrap();
-    let value = values.remove(key).unwrap();
-    let half = value.get(..value.len() / 2).unwrap().to_vec();
-    let changed = match change {
-        Change::Gone => None,
-        Change::Empty => Some(Vec::new()),
-        Change::Half => Some(half),
-        Change::Many => Some(value.repeat(4)),
-        Change::Huge => Some(value.repeat(100)),
-        Change::Binary => Some(vec![0xff, 0xfe]),
-        Change::Other => Some(other.held().write().unwrap().remove(key).unwrap()),
-    };
-    values.extend(changed.map(|changed| (key.to_owned(), changed)));
-    let error = Contents::read(&values).unwrap_err();
-    assert_eq!(chain(&error), said);
-}
-
-/// Kinds of damage.
-#[derive(Clone, Copy, Debug)]
-enum Change {
-    Gone,
-    Empty,
-    Half,
-    Many,
-    Huge,
-    Binary,
-    Other,
-}
-
-#[rstest]
-#[case("ca.key", "its ca.key cannot be used")]
-#[case("tls.key", "its tls.key cannot be used")]
-fn refuses_half_a_key(#[case] key: &str, #[case] said: &str) {
-    let mut values = full().held().write().unwrap();
-    let value = values.get_mut(key).unwrap();
-    value.truncate(value.len() / 2);
-    let error = Contents::read(&values).unwrap_err();
-    assert_eq!(error.to_string(), said);
-}
-
-#[test]
-fn refuses_a_pair_of_another_authority_or_of_another_key() {
-    let (world, other) = (full(), full());
-    let (values, others) = (world.held().write().unwrap(), other.held().write().unwrap());
-    let with = |keys: &[&str]| {
-        let mut values = values.clone();
-        for key in keys {
-            values.insert((*key).to_owned(), others.get(*key).unwrap().clone());
-        }
-        chain(&Contents::read(&values).unwrap_err())
-    };
-    let foreign = with(&["tls.crt", "tls.key"]);
-    assert!(
-        foreign.starts_with(
-            "its tls.crt cannot be used: the certificate is not one that its authority issued"
-        ),
-        "{foreign}"
-    );
-    let mixed = with(&["tls.key"]);
-    assert!(mixed.starts_with("its tls.key cannot be used: the key does not belong to the certificate, or cannot be used"), "{mixed}");
-}
-
-#[test]
-fn refuses_a_next_authority_that_nobody_was_told_to_trust() {
-    let (world, other) = (full(), full());
-    let mut values = world.held().write().unwrap();
-    for key in ["next-ca.crt", "next-ca.key"] {
-        let others = other.held().write().unwrap();
-        values.insert(key.to_owned(), others.get(key).unwrap().clone());
-    }
-    let error = Contents::read(&values).unwrap_err();
-    assert_eq!(error.to_string(), "its next-ca.crt is not in its ca.crt");
-}
-
-#[test]
-fn an_empty_secret_says_what_is_missing() {
-    let error = Contents::read(&BTreeMap::new()).unwrap_err();
-    assert_eq!(error.to_string(), "it has no ca.crt");
-}
-
 // === helpers ===
 
 /// So much before a time is over.
 fn before(time: Duration, by: Duration) -> Duration {
     time.checked_sub(by).unwrap()
-}
-
-impl View<'_> {
-    fn pair_names_are(&self, names: &[&str]) -> bool {
-        self.held
-            .is_some_and(|held| held.names.iter().eq(names.iter()))
-    }
 }
 
 fn anchor() -> Anchor {
@@ -730,10 +420,4 @@ fn not_before(certificate: &[u8]) -> Timestamp {
         .not_before
         .to_unix_duration();
     Timestamp::from_second(since.as_secs().try_into().unwrap()).unwrap()
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    let texts = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string));
-    texts.collect::<Vec<_>>().join(": ")
 }

@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::key::Named;
 use super::{ClientCertificate, HostSettings, Mirror, ProxyChoice, RegistryHosts};
+use crate::api::PEM_BEGIN;
 use crate::gather::keychain::{Credential, KeychainEntry, docker};
 use crate::image::Repository;
 
@@ -265,7 +266,7 @@ impl Reading<'_> {
     }
 
     fn authorities(&mut self, ca: &Spanned<String>) -> Vec<CertificateDer<'static>> {
-        let is_pem = ca.value.contains("-----BEGIN ");
+        let is_pem = ca.value.contains(PEM_BEGIN);
         let (what, bytes) = if is_pem {
             ("ca".to_owned(), Some(ca.value.clone().into_bytes()))
         } else {

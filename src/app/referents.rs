@@ -1,11 +1,11 @@
-//! What there is in objects, and in the files that they were read from, beside policies.
+//! What objects hold for policies to refer to, and what among the documents of files nobody can refer to.
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::adapters::enforced::Objects;
 use crate::adapters::files::{Documents, Origin};
-use crate::adapters::objects::Objects;
 use crate::policy::{Referents, RemotePolicy, remote_policies};
 
 /// What objects hold for policies to refer to: nothing that would have to be fetched.

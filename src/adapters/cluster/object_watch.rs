@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Cluster;
 use super::store::{Raw, Store};
 use super::watch::{Pace, Watch, WatchObserver, Watched};
-use crate::adapters::objects::Objects;
+use crate::adapters::enforced::Objects;
 use crate::api::{
     self, ClusterImagePolicy, Status, TrustRoot, UnreadablePolicy, UnreadableTrustRoot,
 };
