@@ -50,7 +50,7 @@ enum Command {
     /// Run the admission webhook
     Serve(Box<serve::ServeArgs>),
     /// Judge images or whole manifests, and explain every step
-    Verify(verify::VerifyArgs),
+    Verify(Box<verify::VerifyArgs>),
     /// Judge one sigstore bundle over a file or digest
     VerifyBundle(verify_bundle::VerifyBundleArgs),
     /// Check policies: what would be refused, and what is weaker than it looks
@@ -101,7 +101,7 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<Exit> {
         match self.command {
             Command::Serve(args) => serve::run(*args).await,
-            Command::Verify(args) => verify::run(args).await,
+            Command::Verify(args) => verify::run(*args).await,
             Command::VerifyBundle(args) => verify_bundle::run(&args),
             Command::Lint(args) => lint::run(&args),
             Command::Migrate(args) => migrate::run(args).await,

@@ -141,7 +141,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "VOUCHSAFE_CLIENT_CA")]
     client_ca: Option<PathBuf>,
 
-    /// And whose certificate has this name: the common name, or one of the alternative names. May be given again; by default any
+    /// Of the clients of --client-ca those alone whose certificate has this name: the common name, or an alternative one. May be given again
     #[arg(
         long,
         value_name = "NAME",

@@ -168,9 +168,9 @@ fn has_name(certificate: &CertificateDer<'_>, names: &[String]) -> bool {
         return false;
     };
     others.iter().any(|other| match other {
-        GeneralName::DnsName(name) => is_named(name.as_str()),
-        GeneralName::Rfc822Name(name) => is_named(name.as_str()),
-        GeneralName::UniformResourceIdentifier(name) => is_named(name.as_str()),
+        GeneralName::DnsName(name)
+        | GeneralName::Rfc822Name(name)
+        | GeneralName::UniformResourceIdentifier(name) => is_named(name.as_str()),
         _ => false,
     })
 }
