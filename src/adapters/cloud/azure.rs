@@ -9,9 +9,8 @@ use jiff::Timestamp;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::LIVES;
 use crate::adapters::identity::exchange::{below, endpoint, json, post_form};
-use crate::adapters::identity::{Issued, Secret, ServiceError};
+use crate::adapters::identity::{LIVES, SecretText, ServiceError, TimeLimited};
 use crate::adapters::outbound::Outbound;
 use crate::gather::Credential;
 
@@ -32,11 +31,11 @@ struct Claims {
 /// A refresh token of one registry, for what Entra ID says of us in this tenant.
 pub(super) async fn token(
     outbound: &Outbound,
-    ours: &Secret,
+    ours: &SecretText,
     tenant: Option<&str>,
     host: &str,
     stand_in: Option<&Url>,
-) -> Result<Issued<Credential>, ServiceError> {
+) -> Result<TimeLimited<Credential>, ServiceError> {
     let base = match stand_in {
         Some(stand_in) => stand_in.clone(),
         None => endpoint("the host of the registry", &format!("https://{host}/"))?,
@@ -55,7 +54,7 @@ pub(super) async fn token(
     let Exchanged { refresh_token } = json(SERVICE, &answer)?;
     let (shortest, longest) = LIVES;
     let life = life(&refresh_token, Timestamp::now()).unwrap_or(UNSAID);
-    Ok(Issued {
+    Ok(TimeLimited {
         value: Credential::IdentityToken(refresh_token),
         life: life.clamp(shortest, longest),
     })

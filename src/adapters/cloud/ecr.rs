@@ -12,11 +12,10 @@ use jiff::Timestamp;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::LIVES;
 use super::identities::Identities;
 use crate::adapters::identity::aws::suffix;
 use crate::adapters::identity::exchange::{self, endpoint};
-use crate::adapters::identity::{Issued, ServiceError, sigv4};
+use crate::adapters::identity::{LIVES, ServiceError, TimeLimited, sigv4};
 use crate::adapters::outbound::Outbound;
 use crate::gather::Credential;
 
@@ -66,7 +65,7 @@ pub(super) async fn token(
     region: &str,
     is_fips: bool,
     stand_in: Option<&Url>,
-) -> Result<Issued<Credential>, ServiceError> {
+) -> Result<TimeLimited<Credential>, ServiceError> {
     let host = if is_fips { "ecr-fips" } else { "api.ecr" };
     let kind = Kind {
         service: SERVICE,
@@ -83,7 +82,7 @@ pub(super) async fn public_token(
     outbound: &Outbound,
     identities: &Identities,
     stand_in: Option<&Url>,
-) -> Result<Issued<Credential>, ServiceError> {
+) -> Result<TimeLimited<Credential>, ServiceError> {
     let kind = Kind {
         service: PUBLIC,
         signed_as: "ecr-public",
@@ -100,7 +99,7 @@ impl Kind<'_> {
         outbound: &Outbound,
         identities: &Identities,
         stand_in: Option<&Url>,
-    ) -> Result<Issued<Credential>, ServiceError> {
+    ) -> Result<TimeLimited<Credential>, ServiceError> {
         let url = match stand_in {
             Some(stand_in) => stand_in.clone(),
             None => endpoint("the region of the registry", &self.url)?,
@@ -131,7 +130,7 @@ impl Kind<'_> {
 }
 
 impl Token {
-    fn read(&self, now: Timestamp) -> Option<Issued<Credential>> {
+    fn read(&self, now: Timestamp) -> Option<TimeLimited<Credential>> {
         let decoded = STANDARD.decode(&self.authorization_token).ok()?;
         let text = String::from_utf8(decoded).ok()?;
         let (username, password) = text.split_once(':')?;
@@ -144,7 +143,7 @@ impl Token {
                 at.saturating_sub(now.unwrap_or_default())
             }
         };
-        Some(Issued {
+        Some(TimeLimited {
             value: Credential::Basic {
                 username: username.to_owned(),
                 password: password.to_owned(),

@@ -11,7 +11,7 @@ use super::{CloudSettings, times};
 use crate::adapters::ahead::{Ahead, Fetched, Source};
 use crate::adapters::identity::azure::AzureIdentity;
 use crate::adapters::identity::sigv4::Keys;
-use crate::adapters::identity::{Issued, Secret, ServiceError, aws};
+use crate::adapters::identity::{SecretText, ServiceError, TimeLimited, aws};
 use crate::adapters::outbound::Outbound;
 
 /// How long an identity is left alone that gave nothing.
@@ -38,7 +38,7 @@ enum Identity {
 #[derive(Clone, Debug)]
 enum Proof {
     Keys(Keys),
-    Token(Secret),
+    Token(SecretText),
 }
 
 /// Who gives it.
@@ -69,7 +69,7 @@ impl Identities {
     pub(super) async fn azure_token(
         &self,
         authority: &'static str,
-    ) -> Result<Secret, ServiceError> {
+    ) -> Result<SecretText, ServiceError> {
         match self.get(Identity::Azure { authority }).await? {
             Proof::Token(token) => Ok(token),
             Proof::Keys(_) => Err(nobody()),
@@ -90,21 +90,21 @@ pub(super) fn nobody() -> ServiceError {
 // === impl Given ===
 
 impl Given {
-    async fn ask(&self, identity: Identity) -> Result<Issued<Proof>, ServiceError> {
+    async fn ask(&self, identity: Identity) -> Result<TimeLimited<Proof>, ServiceError> {
         let Self { outbound, settings } = self;
         match identity {
             Identity::Aws { home } => {
                 let ours = settings.aws.as_ref().ok_or_else(nobody)?;
-                let Issued { value, life } = ours.issued_keys(outbound, home).await?;
+                let TimeLimited { value, life } = ours.issued_keys(outbound, home).await?;
                 let value = Proof::Keys(value);
-                Ok(Issued { value, life })
+                Ok(TimeLimited { value, life })
             }
             Identity::Azure { authority } => {
                 let ours: &AzureIdentity = settings.azure.as_ref().ok_or_else(nobody)?;
                 let given = ours.token(outbound, authority, AZURE_REGISTRIES).await?;
                 let value = Proof::Token(given.value);
                 let life = given.life;
-                Ok(Issued { value, life })
+                Ok(TimeLimited { value, life })
             }
         }
     }
@@ -120,7 +120,7 @@ impl Source for Given {
     ) -> BoxFuture<'a, Result<Fetched<Proof>, String>> {
         Box::pin(async move {
             let given = self.ask(*identity).await;
-            let Issued { value, life } = given.map_err(|error| error.to_string())?;
+            let TimeLimited { value, life } = given.map_err(|error| error.to_string())?;
             Ok(Fetched {
                 value,
                 times: times(life),

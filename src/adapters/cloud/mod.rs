@@ -32,7 +32,7 @@ use super::ahead::{Ahead, Fetched, Source, Times};
 use super::identity::aws::AwsIdentity;
 use super::identity::azure::AzureIdentity;
 use super::identity::google::{GoogleIdentity, PULLS};
-use super::identity::{Issued, ServiceError};
+use super::identity::{ServiceError, TimeLimited};
 use super::outbound::{Outbound, printable};
 use super::refresh::Count;
 use crate::gather::{Credential, KeychainEntry};
@@ -46,8 +46,6 @@ use strangers::Strangers;
 const WAIT: Duration = Duration::from_secs(3);
 /// How long a token is kept fresh that nobody asks for.
 const IDLE: Duration = Duration::from_hours(24);
-/// The shortest and longest life of a token that are believed.
-const LIVES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(12));
 /// How long before its end a token is not used any more: a request takes its time.
 const MARGIN: Duration = Duration::from_secs(30);
 /// How long a registry is left alone that gave no token.
@@ -210,7 +208,10 @@ impl CloudCredentials {
 // === impl Tokens ===
 
 impl Tokens {
-    async fn token(&self, registry: &CloudRegistry) -> Result<Issued<Credential>, ServiceError> {
+    async fn token(
+        &self,
+        registry: &CloudRegistry,
+    ) -> Result<TimeLimited<Credential>, ServiceError> {
         let Self {
             outbound,
             settings,
@@ -225,12 +226,12 @@ impl Tokens {
             CloudRegistry::EcrPublic => ecr::public_token(outbound, identities, stand_in).await,
             CloudRegistry::Google => {
                 let identity = settings.google.as_ref().ok_or_else(identities::nobody)?;
-                let Issued { value, life } = identity.access_token(outbound, PULLS).await?;
+                let TimeLimited { value, life } = identity.access_token(outbound, PULLS).await?;
                 let value = Credential::Basic {
                     username: GOOGLE_USER.to_owned(),
                     password: value.expose().to_owned(),
                 };
-                Ok(Issued { value, life })
+                Ok(TimeLimited { value, life })
             }
             CloudRegistry::Azure { host, authority } => {
                 let ours = identities.azure_token(authority).await?;
@@ -256,7 +257,7 @@ impl Source for Tokens {
                 return Err(TOO_MANY.to_owned());
             }
             match self.token(registry).await {
-                Ok(Issued { value, life }) => {
+                Ok(TimeLimited { value, life }) => {
                     self.strangers.learn(registry);
                     Ok(Fetched {
                         value,

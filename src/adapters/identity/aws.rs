@@ -15,13 +15,13 @@ use url::Host;
 
 pub(in crate::adapters) use region::{home, is_region, suffix};
 
-use super::Issued;
 use super::error::ServiceError;
 use super::exchange::{
     ANSWER, below, credential, endpoint, get, json, post_form, read_credential, succeeded,
 };
-use super::secret::Secret;
+use super::secret_text::SecretText;
 use super::sigv4::Keys;
+use super::{LIVES, TimeLimited};
 use crate::adapters::outbound::{Ask, Outbound, Reach};
 
 const TOKENS: &str = "aws' security token service";
@@ -35,8 +35,6 @@ const AGENT_ADDRESSES: [&str; 3] = ["169.254.170.23", "fd00:ec2::23", "169.254.1
 const SESSION: &str = "60";
 /// How long keys are taken to live that do not say so: the shortest session of a role.
 const UNSAID: Duration = Duration::from_mins(15);
-/// The shortest and longest life of keys that are believed.
-const LIVES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(12));
 
 /// What the environment says about AWS.
 #[derive(Clone, Debug, Default)]
@@ -44,9 +42,9 @@ pub struct AwsIdentity {
     /// `AWS_ACCESS_KEY_ID`.
     pub access_key: Option<String>,
     /// `AWS_SECRET_ACCESS_KEY`.
-    pub secret_key: Option<Secret>,
+    pub secret_key: Option<SecretText>,
     /// `AWS_SESSION_TOKEN`.
-    pub session_token: Option<Secret>,
+    pub session_token: Option<SecretText>,
     /// `AWS_WEB_IDENTITY_TOKEN_FILE`, read each time.
     pub web_identity_file: Option<String>,
     /// `AWS_ROLE_ARN`.
@@ -80,8 +78,8 @@ impl AwsIdentity {
         let either = |first: &str, second: &str| given(first).or_else(|| given(second));
         Self {
             access_key: given("AWS_ACCESS_KEY_ID"),
-            secret_key: given("AWS_SECRET_ACCESS_KEY").map(Secret::new),
-            session_token: given("AWS_SESSION_TOKEN").map(Secret::new),
+            secret_key: given("AWS_SECRET_ACCESS_KEY").map(SecretText::new),
+            session_token: given("AWS_SESSION_TOKEN").map(SecretText::new),
             web_identity_file: given("AWS_WEB_IDENTITY_TOKEN_FILE"),
             role: given("AWS_ROLE_ARN"),
             region: either("AWS_REGION", "AWS_DEFAULT_REGION"),
@@ -114,9 +112,9 @@ impl AwsIdentity {
         &self,
         outbound: &Outbound,
         region: &str,
-    ) -> Result<Issued<Keys>, ServiceError> {
+    ) -> Result<TimeLimited<Keys>, ServiceError> {
         match (&self.access_key, &self.secret_key) {
-            (Some(id), Some(secret)) => Ok(Issued {
+            (Some(id), Some(secret)) => Ok(TimeLimited {
                 value: Keys {
                     id: id.clone(),
                     secret: secret.clone(),
@@ -135,7 +133,7 @@ impl AwsIdentity {
         &self,
         outbound: &Outbound,
         region: &str,
-    ) -> Result<Issued<Keys>, ServiceError> {
+    ) -> Result<TimeLimited<Keys>, ServiceError> {
         if let (Some(file), Some(role)) = (&self.web_identity_file, &self.role) {
             let url = self.sts(region)?;
             return keys_by_web_identity(outbound, url, file, role).await;
@@ -167,7 +165,7 @@ impl AwsIdentity {
         &self,
         outbound: &Outbound,
         agent: &str,
-    ) -> Result<Issued<Keys>, ServiceError> {
+    ) -> Result<TimeLimited<Keys>, ServiceError> {
         let url = agent_address(agent)?;
         let url = self.stand_in.as_ref().map_or(url.clone(), |stand_in| {
             let mut replaced = stand_in.clone();
@@ -180,11 +178,14 @@ impl AwsIdentity {
             credential(&mut headers, header::AUTHORIZATION, token.expose())?;
         }
         let answer = get(outbound, url, headers, Reach::Metadata).await?;
-        json::<GivenKeys>(AGENT, &answer).map(Issued::from)
+        json::<GivenKeys>(AGENT, &answer).map(TimeLimited::from)
     }
 
     /// The keys of the machine's role, in a session of version 2 of the service: a proxy that was tricked does not make one.
-    async fn keys_of_machine(&self, outbound: &Outbound) -> Result<Issued<Keys>, ServiceError> {
+    async fn keys_of_machine(
+        &self,
+        outbound: &Outbound,
+    ) -> Result<TimeLimited<Keys>, ServiceError> {
         let base = match &self.stand_in {
             Some(stand_in) => stand_in.clone(),
             None => endpoint(MACHINE, MACHINE_ADDRESS)?,
@@ -214,17 +215,17 @@ impl AwsIdentity {
         let role = text(&answer)?;
         let url = to(&[&roles[..], &[role.as_str()]].concat())?;
         let answer = get(outbound, url, headers, Reach::Metadata).await?;
-        json::<GivenKeys>(MACHINE, &answer).map(Issued::from)
+        json::<GivenKeys>(MACHINE, &answer).map(TimeLimited::from)
     }
 }
 
-impl From<GivenKeys> for Issued<Keys> {
+impl From<GivenKeys> for TimeLimited<Keys> {
     fn from(given: GivenKeys) -> Self {
         Self {
             value: Keys {
                 id: given.access_key_id,
-                secret: Secret::new(given.secret_access_key),
-                token: Some(Secret::new(given.token)),
+                secret: SecretText::new(given.secret_access_key),
+                token: Some(SecretText::new(given.token)),
             },
             life: life(given.expiration.as_deref(), Timestamp::now()),
         }
@@ -281,7 +282,7 @@ async fn keys_by_web_identity(
     url: Url,
     file: &str,
     role: &str,
-) -> Result<Issued<Keys>, ServiceError> {
+) -> Result<TimeLimited<Keys>, ServiceError> {
     let token = read_credential("AWS_WEB_IDENTITY_TOKEN_FILE", file).await?;
     let fields = [
         ("Action", "AssumeRoleWithWebIdentity"),
@@ -311,11 +312,11 @@ async fn keys_by_web_identity(
     let (Some(id), Some(secret), Some(token)) = found else {
         return Err(ServiceError::answer(TOKENS, "there are no keys in it"));
     };
-    Ok(Issued {
+    Ok(TimeLimited {
         value: Keys {
             id,
-            secret: Secret::new(secret),
-            token: Some(Secret::new(token)),
+            secret: SecretText::new(secret),
+            token: Some(SecretText::new(token)),
         },
         life: life(element("Expiration").as_deref(), Timestamp::now()),
     })

@@ -8,10 +8,10 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Issued;
+use super::TimeLimited;
 use super::error::ServiceError;
 use super::exchange::{below, endpoint, get, json, post_form, read_credential};
-use super::secret::Secret;
+use super::secret_text::SecretText;
 use crate::adapters::outbound::{Outbound, Reach};
 
 const TOKENS: &str = "azure's token service";
@@ -19,8 +19,8 @@ const MACHINE: &str = "azure's metadata service";
 const MACHINE_ADDRESS: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
 /// The authority of the public cloud.
 pub(in crate::adapters) const AUTHORITY: &str = "https://login.microsoftonline.com/";
-/// The shortest and longest life of a token that are believed.
-const LIVES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
+/// The shortest and longest life of a token that are believed. A managed identity's is good for a day.
+const TOKEN_LIVES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
 
 /// What the environment says about Azure.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +30,7 @@ pub struct AzureIdentity {
     /// `AZURE_CLIENT_ID`.
     pub client: Option<String>,
     /// `AZURE_CLIENT_SECRET`.
-    pub secret: Option<Secret>,
+    pub secret: Option<SecretText>,
     /// `AZURE_FEDERATED_TOKEN_FILE`: the token of workload identity, read each time.
     pub federated_token_file: Option<String>,
     /// `AZURE_AUTHORITY_HOST`.
@@ -53,7 +53,7 @@ impl AzureIdentity {
         Self {
             tenant: given("AZURE_TENANT_ID"),
             client: given("AZURE_CLIENT_ID"),
-            secret: given("AZURE_CLIENT_SECRET").map(Secret::new),
+            secret: given("AZURE_CLIENT_SECRET").map(SecretText::new),
             federated_token_file: given("AZURE_FEDERATED_TOKEN_FILE"),
             authority: given("AZURE_AUTHORITY_HOST"),
             asks_machine: false,
@@ -74,7 +74,7 @@ impl AzureIdentity {
         outbound: &Outbound,
         authority: &str,
         resource: &str,
-    ) -> Result<Issued<Secret>, ServiceError> {
+    ) -> Result<TimeLimited<SecretText>, ServiceError> {
         let proves_itself = self.secret.is_some() || self.federated_token_file.is_some();
         if self.asks_machine && !proves_itself {
             return self.token_of_machine(outbound, resource).await;
@@ -113,7 +113,7 @@ impl AzureIdentity {
             }
         }
         let answer = post_form(outbound, url, &fields).await?;
-        json::<Token>(TOKENS, &answer).map(Issued::from)
+        json::<Token>(TOKENS, &answer).map(TimeLimited::from)
     }
 
     fn authority(&self, usual: &str, tenant: &str) -> Result<Url, ServiceError> {
@@ -131,7 +131,7 @@ impl AzureIdentity {
         &self,
         outbound: &Outbound,
         resource: &str,
-    ) -> Result<Issued<Secret>, ServiceError> {
+    ) -> Result<TimeLimited<SecretText>, ServiceError> {
         let mut url = endpoint(MACHINE, MACHINE_ADDRESS)?;
         if let Some(stand_in) = &self.stand_in {
             let path = url.path().to_owned();
@@ -147,20 +147,20 @@ impl AzureIdentity {
         let metadata = HeaderName::from_static("metadata");
         let headers = HeaderMap::from_iter([(metadata, HeaderValue::from_static("true"))]);
         let answer = get(outbound, url, headers, Reach::Metadata).await?;
-        json::<Token>(MACHINE, &answer).map(Issued::from)
+        json::<Token>(MACHINE, &answer).map(TimeLimited::from)
     }
 }
 
-impl From<Token> for Issued<Secret> {
+impl From<Token> for TimeLimited<SecretText> {
     fn from(token: Token) -> Self {
-        let (shortest, longest) = LIVES;
+        let (shortest, longest) = TOKEN_LIVES;
         let seconds = token.expires_in.as_ref().and_then(|written| {
             let digits = || written.as_str().and_then(|digits| digits.parse().ok());
             written.as_u64().or_else(digits)
         });
         let life = seconds.map_or(shortest, Duration::from_secs);
         Self {
-            value: Secret::new(token.access_token),
+            value: SecretText::new(token.access_token),
             life: life.clamp(shortest, longest),
         }
     }

@@ -7,7 +7,7 @@ use reqwest::Url;
 use serde::de::DeserializeOwned;
 
 use super::error::{ServiceError, code};
-use super::secret::Secret;
+use super::secret_text::SecretText;
 use crate::adapters::outbound::{Answer, Ask, Outbound, Reach};
 
 /// The longest answer of a service, in bytes. A public key takes less than 4 KiB, a token some thousand bytes.
@@ -114,7 +114,7 @@ pub(in crate::adapters) fn credential(
 pub(in crate::adapters) async fn read_credential(
     variable: &str,
     path: &str,
-) -> Result<Secret, ServiceError> {
+) -> Result<SecretText, ServiceError> {
     use tokio::io::AsyncReadExt as _;
     let unreadable = |error: std::io::Error| {
         ServiceError::credentials(format!("{variable} names {path}: {error}"))
@@ -132,7 +132,7 @@ pub(in crate::adapters) async fn read_credential(
             "{variable} names {path}, which is longer than {CREDENTIAL} bytes"
         )));
     }
-    Ok(Secret::new(text.trim()))
+    Ok(SecretText::new(text.trim()))
 }
 
 /// A URL below its base, whose path has these segments; `None` if one of them is empty or could lead elsewhere.

@@ -20,10 +20,10 @@ use rustls_pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Issued;
 use super::error::ServiceError;
 use super::exchange::{below, endpoint, get, json as json_of, post_form, read_credential};
-use super::secret::Secret;
+use super::secret_text::SecretText;
+use super::{LIVES, TimeLimited};
 use crate::adapters::outbound::{Outbound, Reach};
 
 const TOKENS: &str = "google's token service";
@@ -38,8 +38,6 @@ pub(in crate::adapters) const EVERYTHING: &str = "https://www.googleapis.com/aut
 pub(in crate::adapters) const PULLS: &str = "https://www.googleapis.com/auth/devstorage.read_only";
 /// For how long a token that we sign is good, in seconds.
 const LIFETIME: i64 = 300;
-/// The shortest and longest life of a token that are believed.
-const LIVES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(12));
 const VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
 /// What the environment says about Google Cloud.
@@ -89,7 +87,7 @@ impl GoogleIdentity {
         &self,
         outbound: &Outbound,
         audience: &str,
-    ) -> Result<Secret, ServiceError> {
+    ) -> Result<SecretText, ServiceError> {
         if let Some((file, credentials)) = self.credentials().await?
             && let Some(account) =
                 service_account(&credentials).map_err(|why| unusable(file, why))?
@@ -107,7 +105,7 @@ impl GoogleIdentity {
         &self,
         outbound: &Outbound,
         scope: &str,
-    ) -> Result<Issued<Secret>, ServiceError> {
+    ) -> Result<TimeLimited<SecretText>, ServiceError> {
         let Some((file, credentials)) = self.credentials().await? else {
             return self.metadata_token(outbound).await;
         };
@@ -125,7 +123,7 @@ impl GoogleIdentity {
             ("assertion", assertion.expose()),
         ];
         let answer = post_form(outbound, url, &fields).await?;
-        json_of::<Token>(TOKENS, &answer).map(Issued::from)
+        json_of::<Token>(TOKENS, &answer).map(TimeLimited::from)
     }
 
     /// The file with credentials and what is in it.
@@ -139,7 +137,10 @@ impl GoogleIdentity {
         Ok(Some((file, json)))
     }
 
-    async fn metadata_token(&self, outbound: &Outbound) -> Result<Issued<Secret>, ServiceError> {
+    async fn metadata_token(
+        &self,
+        outbound: &Outbound,
+    ) -> Result<TimeLimited<SecretText>, ServiceError> {
         if !self.asks_metadata {
             return Err(ServiceError::credentials(format!("{VARIABLE} is not set")));
         }
@@ -166,16 +167,16 @@ impl GoogleIdentity {
                 "{host} is no metadata service of Google"
             )));
         }
-        json_of::<Token>(METADATA, &answer).map(Issued::from)
+        json_of::<Token>(METADATA, &answer).map(TimeLimited::from)
     }
 }
 
-impl From<Token> for Issued<Secret> {
+impl From<Token> for TimeLimited<SecretText> {
     fn from(token: Token) -> Self {
         let (shortest, longest) = LIVES;
         let life = token.expires_in.map_or(shortest, Duration::from_secs);
         Self {
-            value: Secret::new(token.access_token),
+            value: SecretText::new(token.access_token),
             life: life.clamp(shortest, longest),
         }
     }
@@ -228,7 +229,7 @@ impl ServiceAccount {
         audience: &str,
         scope: Option<&str>,
         now: Timestamp,
-    ) -> Result<Secret, &'static str> {
+    ) -> Result<SecretText, &'static str> {
         let issued = now.as_second();
         let header = json!({"alg": "RS256", "typ": "JWT", "kid": self.key_id});
         let mut claims = json!({
@@ -248,7 +249,7 @@ impl ServiceAccount {
                 &mut signature,
             )
             .map_err(|_| "its private_key cannot be used")?;
-        Ok(Secret::new(format!(
+        Ok(SecretText::new(format!(
             "{message}.{}",
             URL_SAFE_NO_PAD.encode(signature)
         )))

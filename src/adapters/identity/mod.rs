@@ -21,17 +21,21 @@ pub mod google;
 
 pub(in crate::adapters) mod error;
 pub(in crate::adapters) mod exchange;
-mod secret;
+mod secret_text;
 pub(in crate::adapters) mod sigv4;
 
 use std::time::Duration;
 
 pub use error::ServiceError;
-pub use secret::Secret;
+pub use secret_text::SecretText;
+
+/// The shortest and longest life of a credential that are believed.
+pub(in crate::adapters) const LIVES: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_hours(12));
 
 /// A credential that is good for some time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Issued<T> {
+pub struct TimeLimited<T> {
     /// The credential.
     pub value: T,
     /// For how long, counted from when it was issued.

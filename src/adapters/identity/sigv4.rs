@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::ServiceError;
 use super::exchange::credential;
-use super::secret::Secret;
+use super::secret_text::SecretText;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
@@ -22,9 +22,9 @@ pub(in crate::adapters) struct Keys {
     /// The access key, by which AWS knows whose they are.
     pub(in crate::adapters) id: String,
     /// The key that signs.
-    pub(in crate::adapters) secret: Secret,
+    pub(in crate::adapters) secret: SecretText,
     /// Of keys that are good for some time only.
-    pub(in crate::adapters) token: Option<Secret>,
+    pub(in crate::adapters) token: Option<SecretText>,
 }
 
 /// What a signature is good for.
@@ -105,7 +105,7 @@ mod tests {
     fn signature(method: &Method, form: Option<&str>) -> String {
         let keys = Keys {
             id: "AKIDEXAMPLE".to_owned(),
-            secret: Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
+            secret: SecretText::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
             token: None,
         };
         let scope = Scope {

@@ -31,7 +31,7 @@ pub use error::KmsError;
 pub use gcp::GcpSettings;
 pub use vault::VaultSettings;
 
-use super::identity::{Secret, exchange};
+use super::identity::{SecretText, exchange};
 use super::outbound::Outbound;
 
 /// What the environment says about all services.

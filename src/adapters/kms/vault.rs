@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use super::{KmsError, Secret, below, spki_pem};
+use super::{KmsError, SecretText, below, spki_pem};
 use crate::adapters::identity::ServiceError;
 use crate::adapters::identity::exchange::{credential, endpoint, get, json, read_credential};
 use crate::adapters::outbound::{Outbound, Reach};
@@ -23,7 +23,7 @@ pub struct VaultSettings {
     /// `VAULT_ADDR`. The token goes there, and nowhere else.
     pub address: Option<String>,
     /// `VAULT_TOKEN`.
-    pub token: Option<Secret>,
+    pub token: Option<SecretText>,
     /// The file that `vault login` and Vault's agent write, read each time.
     pub token_file: Option<String>,
     /// `VAULT_NAMESPACE`.
@@ -52,14 +52,14 @@ impl VaultSettings {
     pub(super) fn from_environment(given: impl Fn(&str) -> Option<String>) -> Self {
         Self {
             address: given("VAULT_ADDR"),
-            token: given("VAULT_TOKEN").map(Secret::new),
+            token: given("VAULT_TOKEN").map(SecretText::new),
             token_file: given("HOME").map(|home| format!("{home}/.vault-token")),
             namespace: given("VAULT_NAMESPACE"),
             transit: given("TRANSIT_SECRET_ENGINE_PATH"),
         }
     }
 
-    async fn token(&self) -> Result<Secret, ServiceError> {
+    async fn token(&self) -> Result<SecretText, ServiceError> {
         match (&self.token, &self.token_file) {
             (Some(token), _) => Ok(token.clone()),
             (None, Some(file)) => read_credential("without VAULT_TOKEN, HOME", file).await,

@@ -28,7 +28,9 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let layer = EvidenceLayer {
         format: Format::SignatureTag,
-        digest: format!("sha256:{}", "0".repeat(64)).parse().expect("a digest"),
+        digest: format!("sha256:{}", "0".repeat(64))
+            .parse()
+            .expect("a digest"),
         size: 0,
         annotations: annotations.clone(),
     };

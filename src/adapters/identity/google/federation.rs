@@ -12,13 +12,13 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{EVERYTHING, LIVES, TOKENS, Token, place};
-use crate::adapters::identity::Issued;
+use super::{EVERYTHING, TOKENS, Token, place};
 use crate::adapters::identity::error::ServiceError;
 use crate::adapters::identity::exchange::{
     credential, json as json_of, post, post_form, read_credential,
 };
-use crate::adapters::identity::secret::Secret;
+use crate::adapters::identity::secret_text::SecretText;
+use crate::adapters::identity::{LIVES, TimeLimited};
 use crate::adapters::outbound::Outbound;
 
 /// Where tokens of others are exchanged.
@@ -41,7 +41,7 @@ pub(super) async fn token(
     file: &Value,
     scope: &str,
     stand_in: Option<&Url>,
-) -> Result<Result<Issued<Secret>, &'static str>, ServiceError> {
+) -> Result<Result<TimeLimited<SecretText>, &'static str>, ServiceError> {
     let federation = match Federation::read(file) {
         Ok(federation) => federation,
         Err(why) => return Ok(Err(why)),
@@ -66,7 +66,7 @@ pub(super) async fn token(
         ("subject_token", subject.expose()),
     ];
     let answer = post_form(outbound, place(STS, stand_in)?, &fields).await?;
-    let exchanged = Issued::from(json_of::<Token>(TOKENS, &answer)?);
+    let exchanged = TimeLimited::from(json_of::<Token>(TOKENS, &answer)?);
     match federation.account {
         None => Ok(Ok(exchanged)),
         Some(account) => speak_for(outbound, account, &exchanged.value, scope, stand_in)
@@ -79,10 +79,10 @@ pub(super) async fn token(
 async fn speak_for(
     outbound: &Outbound,
     account: &str,
-    exchanged: &Secret,
+    exchanged: &SecretText,
     scope: &str,
     stand_in: Option<&Url>,
-) -> Result<Issued<Secret>, ServiceError> {
+) -> Result<TimeLimited<SecretText>, ServiceError> {
     let url = place(&format!("{ACCOUNTS}{account}{SPEAK}"), stand_in)?;
     let json_type = HeaderValue::from_static("application/json");
     let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json_type)]);
@@ -94,8 +94,8 @@ async fn speak_for(
     let (shortest, longest) = LIVES;
     let left = spoken.expire_time.duration_since(Timestamp::now());
     let life = Duration::try_from(left).unwrap_or(shortest);
-    Ok(Issued {
-        value: Secret::new(spoken.access_token),
+    Ok(TimeLimited {
+        value: SecretText::new(spoken.access_token),
         life: life.clamp(shortest, longest),
     })
 }
@@ -153,14 +153,14 @@ impl<'a> Federation<'a> {
         })
     }
 
-    fn subject(&self, held: &Secret) -> Result<Secret, &'static str> {
+    fn subject(&self, held: &SecretText) -> Result<SecretText, &'static str> {
         let Some(member) = self.member else {
             return Ok(held.clone());
         };
         let json: Option<Value> = serde_json::from_str(held.expose()).ok();
         let token = json.as_ref().and_then(|json| json.get(member)?.as_str());
         token
-            .map(Secret::new)
+            .map(SecretText::new)
             .ok_or("the file in its credential_source holds no such token")
     }
 }
@@ -205,8 +205,8 @@ mod tests {
         written["credential_source"]["format"] =
             json!({"type": "json", "subject_token_field_name": "token"});
         let read = Federation::read(&written).unwrap();
-        let held = Secret::new(r#"{"token": "jwt"}"#);
-        assert_eq!(read.subject(&held), Ok(Secret::new("jwt")));
-        assert!(read.subject(&Secret::new("jwt")).is_err());
+        let held = SecretText::new(r#"{"token": "jwt"}"#);
+        assert_eq!(read.subject(&held), Ok(SecretText::new("jwt")));
+        assert!(read.subject(&SecretText::new("jwt")).is_err());
     }
 }
