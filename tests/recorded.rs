@@ -113,10 +113,9 @@ impl Tool {
                 "logID": entry["logID"],
             },
         });
-        let [layer] = manifest["layers"].as_array_mut().unwrap().as_mut_slice() else {
-            panic!("one layer was recorded under {tag}");
-        };
-        layer["annotations"][LOG_BUNDLE] = kept.to_string().into();
+        let layers = manifest["layers"].as_array_mut().unwrap();
+        assert_eq!(layers.len(), 1, "one layer was recorded under {tag}");
+        layers[0]["annotations"][LOG_BUNDLE] = kept.to_string().into();
         let bytes = manifest.to_string().into_bytes();
         self.store
             .push_manifest(&image.repository, Some(&tag), &stored.media_type, bytes);

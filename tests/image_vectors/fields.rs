@@ -7,10 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use vouchsafe::demo::registry::{Registry, Store};
+use vouchsafe::limits::pem;
 use x509_cert::Certificate;
 use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::der::pem::LineEnding;
-use x509_cert::der::{DecodePem as _, EncodePem as _};
+use x509_cert::der::{Decode as _, EncodePem as _};
 
 use crate::support::webhook::{Answered, Webhook};
 use crate::{Vectors, json_file};
@@ -337,8 +338,9 @@ impl Scene {
     }
 
     fn certificate(&mut self, change: impl FnOnce(&mut Certificate)) {
-        let pem = self.annotations[CERTIFICATE].as_str().unwrap();
-        let mut certificate = Certificate::from_pem(pem).unwrap();
+        let text = self.annotations[CERTIFICATE].as_str().unwrap();
+        let blocks = pem::certificates(text.as_bytes(), 1).unwrap();
+        let mut certificate = Certificate::from_der(&blocks[0]).unwrap();
         change(&mut certificate);
         self.annotations[CERTIFICATE] = json!(certificate.to_pem(LineEnding::LF).unwrap());
     }
