@@ -146,6 +146,16 @@ pub enum Tags {
     Require,
 }
 
+impl Tags {
+    /// The same where nothing is rewritten: what would be pinned is judged at the digest that its tag has now.
+    pub fn unpinned(self) -> Self {
+        match self {
+            Self::Pin | Self::PinAll | Self::Resolve => Self::Resolve,
+            Self::Require => Self::Require,
+        }
+    }
+}
+
 impl From<Tags> for TagMode {
     fn from(written: Tags) -> Self {
         match written {

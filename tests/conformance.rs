@@ -102,10 +102,12 @@ fn run(prefix: &str) -> usize {
 #[test]
 fn every_case_of_the_conformance_suite_ends_as_published() {
     let count = run("conformance/");
-    assert!(count == 0 || count == 70, "{count} cases");
+    let published = if vectors().is_some() { 70 } else { 0 };
+    assert_eq!(count, published);
 }
 
 #[test]
 fn every_other_bundle_ends_as_is_known() {
-    run("sigstore-js/");
+    let count = run("sigstore-js/");
+    assert_eq!(count > 0, vectors().is_some(), "{count} cases");
 }

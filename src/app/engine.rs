@@ -102,7 +102,7 @@ impl Engine {
         Self::over(judge, from, settings, Some(network), trust)
     }
 
-    /// The same, and what keeps every answer of a registry. Where it looks first depends on nothing that came before.
+    /// An engine as [`Self::new`] makes it, and what keeps every answer of a registry. Where it looks first depends on nothing that came before.
     pub fn recording(args: &JudgeArgs, limits: &Limits) -> anyhow::Result<(Self, Arc<Recorder>)> {
         let network = Network::new(args, limits, Arc::new(()))?;
         let recorder = Arc::new(Recorder::new(Arc::new(network.registry.clone())));

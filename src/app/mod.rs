@@ -13,7 +13,6 @@
 //! | [`in_force`] | what is in force, and of what it was made |
 //! | [`kinds`] | the file of `--kinds` |
 //! | `observers` | what edge and registry client report, as metrics |
-//! | `policies` | what a ClusterImagePolicy or TrustRoot is told when it is applied |
 //! | [`referents`] | what objects hold for policies to refer to |
 //! | [`roots`] | the root that is trusted where nobody names another one |
 //! | `sources` | what policies refer to outside of themselves: Secrets, key management services, trust roots |
@@ -31,7 +30,6 @@ pub mod engine;
 pub mod in_force;
 pub mod kinds;
 mod observers;
-mod policies;
 pub mod referents;
 pub mod roots;
 mod sources;

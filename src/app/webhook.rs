@@ -1,5 +1,7 @@
-//! The webhook: the engine behind HTTPS, and the tasks that keep policies and certificate fresh (`reloading`).
+//! The webhook: the engine behind HTTPS, what a review is answered (`reviewer`, `policy_reviewer`), and the tasks that keep policies, trust
+//! and the settings of registries fresh (`reloading`).
 
+mod policy_reviewer;
 mod reloading;
 mod reviewer;
 
@@ -12,17 +14,17 @@ use anyhow::{Context as _, bail};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::policy_reviewer::PolicyReviewer;
 use self::reloading::{from_files, keep_fresh, reload_registries};
 use self::reviewer::Reviewer;
 use super::certificate;
 use super::cluster::{self, ClusterSettings};
 use super::engine::{Broken, Engine};
 use super::observers::{Requests, Reviews};
-use super::policies::PolicyReviewer;
 use crate::adapters::certs::{ClientAuthorities, ServingCertificate};
 use crate::adapters::cluster::{Cluster, ClusterCredentials};
 use crate::adapters::metrics::Metrics;
-use crate::config::{self, JudgeArgs};
+use crate::config::JudgeArgs;
 use crate::explain::Enforcement;
 use crate::limits::Limits;
 use crate::server::{self, Bound, Readiness, Routes, ServeSettings, Tls, TlsVersion, admin};
@@ -270,12 +272,7 @@ impl WebhookSettings {
     fn changing_nothing_in_shadow(mut self) -> Self {
         if self.enforcement == Enforcement::Shadow {
             tracing::warn!("enforcement is shadow: everything is judged, nothing is denied");
-            self.judge.tags = match self.judge.tags {
-                config::Tags::Resolve | config::Tags::Pin | config::Tags::PinAll => {
-                    config::Tags::Resolve
-                }
-                config::Tags::Require => config::Tags::Require,
-            };
+            self.judge.tags = self.judge.tags.unpinned();
         }
         self
     }

@@ -93,10 +93,7 @@ type Judged = (Option<Arc<Request>>, ImageVerdict);
 
 pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     // What `/mutate` would pin is judged as it would pin it: at the digest that its tag has now.
-    let tags = match args.judge.tags {
-        Tags::Resolve | Tags::Pin | Tags::PinAll => Tags::Resolve,
-        Tags::Require => Tags::Require,
-    };
+    let tags = args.judge.tags.unpinned();
     let judging = JudgeArgs {
         tags,
         ..args.judge.clone()

@@ -20,7 +20,7 @@ const PREFIX_BYTES: usize = 4 << 10;
 /// How long that may take after the deadline, inside the margin that is kept for the answer.
 const PREFIX_TIME: Duration = Duration::from_millis(100);
 
-/// What is read of a body that is refused, in bytes: a client of HTTP/2 that is still sending would not see why.
+/// What is read of a body that is refused for its type or encoding, in bytes: a client of HTTP/2 that is still sending would not see why.
 const UNREAD_BYTES: usize = 64 << 10;
 /// And for how long.
 const UNREAD_TIME: Duration = Duration::from_millis(500);

@@ -1,7 +1,7 @@
 //! Who connects, and sharing out what there is only so much of.
 //!
 //! An address may hold no more than a part of what is *left free*. So one that takes all it can leaves room for the next, and many
-//! that do leave some: of what is shared out one to one, `n` greedy addresses leave one part in `n + 1`. Nobody needs to know in
+//! that do leave some: of what is shared out one to one, each greedy address takes half of what it finds. Nobody needs to know in
 //! advance which address is the API server's.
 
 use std::collections::HashMap;
@@ -156,13 +156,17 @@ mod tests {
     }
 
     #[test]
-    fn one_address_gets_256_of_4096_connections_and_sixteen_leave_half() {
+    fn one_address_gets_256_of_4096_connections_and_sixteen_leave_a_third() {
         let places = Places::new(4_096);
         let held = |number| std::iter::from_fn(|| places.take(peer(number))).collect::<Vec<_>>();
         let first = held(1);
         assert_eq!(first.len(), 256);
         let others: Vec<_> = (2..=16).flat_map(held).collect();
-        assert!(first.len() + others.len() < 2_700, "{}", others.len());
+        assert!(
+            first.len() + others.len() <= 4_096 * 2 / 3,
+            "{}",
+            others.len()
+        );
         drop((first, others));
         assert_eq!(held(17).len(), 256);
     }

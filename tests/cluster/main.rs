@@ -4,7 +4,7 @@
 //! the chart, and the program as it is built; out comes a verdict per trial. All of it runs in namespaces of its own, with no way out. There is no kubelet
 //! and no container engine: a stand-in runs what the chart's Deployment asks for.
 //!
-//! The trials share one cluster and run one after the other, those that break things last. `tests/cluster/playground` starts the same
+//! The trials share one cluster and run one after the other, those that break things late. `tests/cluster/playground` starts the same
 //! cluster for a person, and leaves it running.
 //!
 //! | file | what |

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The folder of recorded vectors: the one that `VOUCHSAFE_VECTORS` names, else the one that is usual beside this package.
+/// The folder of recorded vectors: the one that `VOUCHSAFE_VECTORS` names, else `shared/vectors` next to this package.
 ///
 /// When there is none, says so and gives nothing; but where CI names a folder, its absence fails the test.
 #[expect(

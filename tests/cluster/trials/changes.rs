@@ -27,7 +27,7 @@ pub(super) fn trials() -> Vec<Trial> {
             rotates,
         ),
         trial(
-            "changes: a replica that is killed is passed over",
+            "changes: a replica that is deleted is passed over",
             loses_a_replica,
         ),
     ]
@@ -93,7 +93,7 @@ fn loses_a_replica() {
     let load = loaded(cluster, "deletes");
     cluster.ok(&["-n", OURS, "delete", pod, "--wait=false"]);
     rolled_out(cluster);
-    load.end(cluster, ONCE, "a replica killed");
+    load.end(cluster, ONCE, "a replica deleted");
 }
 
 /// A load that has begun in a namespace of its own.

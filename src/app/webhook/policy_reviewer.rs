@@ -9,7 +9,7 @@ use crate::explain::{Enforcement, printable_line};
 use crate::server::{PolicyAnswer, ValidatePolicy};
 use crate::workload::{Operation, Request};
 
-use super::engine::Engine;
+use crate::app::engine::Engine;
 
 /// A refusal as a whole, in bytes, and a line of it. A key that cannot be read is repeated, as policy-controller does.
 const REFUSAL: usize = 8 << 10;
