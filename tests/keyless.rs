@@ -12,6 +12,8 @@
 
 mod support;
 
+#[path = "keyless/github_actions.rs"]
+mod github_actions;
 #[path = "keyless/identities.rs"]
 mod identities;
 #[path = "keyless/lies.rs"]
@@ -30,3 +32,5 @@ mod transparency;
 mod trust;
 #[path = "keyless/windows.rs"]
 mod windows;
+#[path = "keyless/workflows.rs"]
+mod workflows;

@@ -4,22 +4,13 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use vouchsafe::verdict::{Judgement, Reason};
 
-use crate::sigstore::{Act, Form, Identity, Subject, Version};
-use crate::stage::{PROVENANCE, Stage};
+use crate::sigstore::{Act, Form, Identity, Version};
+use crate::stage::Stage;
+use crate::workflows::{attested, authority};
 
+const POLICY: &str = "vouchsafe-release";
 const REPOSITORY: &str = "vouchsafe/vouchsafe";
 const TAG: &str = "refs/tags/v0.1.0";
-
-/// The one authority of the policy.
-fn authority() -> Value {
-    let file = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/policies/vouchsafe-release/policy.yaml"
-    );
-    let text = std::fs::read_to_string(file).unwrap();
-    let policy: Value = serde_saphyr::from_str(&text).unwrap();
-    policy["spec"]["authorities"][0].clone()
-}
 
 /// Provenance as the release workflow writes it.
 fn provenance(repository: &str, reference: &str) -> Value {
@@ -34,20 +25,8 @@ fn provenance(repository: &str, reference: &str) -> Value {
     })
 }
 
-/// What becomes of an image with this provenance, attested by this workflow.
 async fn judged(workflow: [&str; 3], provenance: Value) -> (Judgement, Reason) {
-    let stage = Stage::new().await;
-    let [repository, file, reference] = workflow;
-    let act = Act::by(Identity::workflow(repository, file, reference));
-    let image = stage.image();
-    let subject = Subject::of(&image.bytes).predicate(PROVENANCE, provenance);
-    let signed = stage.sigstore.sign(Form::Attestation, &subject, &act);
-    stage.keep(&image, &signed);
-    let root = stage.root();
-    let verdict = stage
-        .judged_under(&image, &authority(), None, Some(&root))
-        .await;
-    (verdict.judgement, verdict.reason)
+    attested(&authority(POLICY), Form::Attestation, workflow, provenance).await
 }
 
 #[tokio::test]
@@ -87,7 +66,7 @@ async fn a_signature_alone_is_no_provenance() {
     let image = stage.signed(Form::Statement(Version::V03), &act);
     let root = stage.root();
     let verdict = stage
-        .judged_under(&image, &authority(), None, Some(&root))
+        .judged_under(&image, &authority(POLICY), None, Some(&root))
         .await;
     assert_eq!(verdict.judgement, Judgement::Deny);
     assert_eq!(verdict.reason, Reason::NoAttestation);
