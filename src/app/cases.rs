@@ -252,6 +252,11 @@ fn of_statements(
     for statement in statements {
         if !rules().any(|(_, rule)| is_of(statement, rule)) {
             let types: Vec<&str> = rules().map(|(_, rule)| rule.predicate_type.uri()).collect();
+            if types.is_empty() {
+                bail!(
+                    "these policies want no attestation, and a statement does not show who signed: record an image instead"
+                );
+            }
             bail!(
                 "no attestation of these policies is of the type {:?}; there are: {}",
                 printable_line(statement.predicate_type(), MESSAGE_BYTES),

@@ -111,7 +111,18 @@ fn glob(glob: &str, beside: &[api::ImagePattern], field: &str) -> Option<Problem
         (
             "glob matches only references without tag and digest",
             format!(
-                "images are matched with their digest or tag; write {glob}@* or {glob}:* beside it, or {glob}**"
+                "images are matched with their digest or tag; write {glob}@* beside it, or {glob}**"
+            ),
+        )
+    } else if let Some(name) = name_of_tags(glob)
+        && !beside
+            .iter()
+            .any(|other| takes_in_digests(&other.glob, name))
+    {
+        (
+            "glob matches only references that are written with a tag",
+            format!(
+                "whoever writes the digest alone ({name}@sha256:…) is not matched, and not held to this policy; write {name}@* beside it, or {name}**"
             ),
         )
     } else {
@@ -124,6 +135,20 @@ fn glob(glob: &str, beside: &[api::ImagePattern], field: &str) -> Option<Problem
 fn is_bare(glob: &str) -> bool {
     let last = glob.rsplit('/').next().unwrap_or_default();
     glob.contains('/') && !glob.contains(['*', '@']) && !last.contains(':')
+}
+
+/// What a glob names before its tag, where it has one and no digest. A registry's port is no tag.
+fn name_of_tags(glob: &str) -> Option<&str> {
+    let (name, tag) = glob.rsplit_once(':')?;
+    (!tag.contains(['/', '@'])).then_some(name)
+}
+
+/// Whether a glob also matches what is named like this, or everything that begins so, by its digest.
+fn takes_in_digests(other: &str, name: &str) -> bool {
+    let digests = other.strip_prefix(name);
+    let is_whole = |open: &str| name.starts_with(open);
+    digests.is_some_and(|rest| rest.starts_with(['@', '*']))
+        || other.strip_suffix("**").is_some_and(is_whole)
 }
 
 /// Whether another glob names the same repository with a tag, a digest or anything behind it: then the bare name is meant as such.

@@ -348,6 +348,14 @@ fn globs_that_match_less_than_they_seem_to_are_warned_about() {
             "ghcr.io/org/app",
             "glob matches only references without tag and digest",
         ),
+        (
+            "ghcr.io/org/app:v1",
+            "glob matches only references that are written with a tag",
+        ),
+        (
+            "localhost:5000/app:*",
+            "glob matches only references that are written with a tag",
+        ),
     ] {
         assert!(
             warns(&spec(narrow), message, "spec.images[0].glob"),
@@ -359,7 +367,6 @@ fn globs_that_match_less_than_they_seem_to_are_warned_about() {
         "*/*",
         "**",
         "ghcr.io/org/app@*",
-        "ghcr.io/org/app:v1",
         "localhost:5000/a*",
         "**demo**",
     ] {
@@ -377,7 +384,6 @@ fn a_bare_glob_is_fine_beside_one_that_has_its_tags_or_digests() {
     for beside in [
         &["ghcr.io/org/app:*", "ghcr.io/org/app@*"][..],
         &["ghcr.io/org/app@*"],
-        &["ghcr.io/org/app:v1"],
         &["ghcr.io/org/app**"],
     ] {
         assert_eq!(warnings(&spec(beside)), [""; 0], "{beside:?}");
@@ -391,6 +397,31 @@ fn a_bare_glob_is_fine_beside_one_that_has_its_tags_or_digests() {
             ),
             "{elsewhere}"
         );
+    }
+}
+
+/// The same image is named by its digest alone as well, which a glob for tags does not match.
+#[test]
+fn a_glob_for_tags_is_fine_beside_one_that_has_the_digests() {
+    let spec = |beside: &str| {
+        let images = [
+            json!({"glob": "ghcr.io/org/app:1.*"}),
+            json!({"glob": beside}),
+        ];
+        json!({"images": images, "authorities": [{"key": {"data": KEY}}]})
+    };
+    for beside in [
+        "ghcr.io/org/app@*",
+        "ghcr.io/org/app**",
+        "ghcr.io/org/**",
+        "**",
+    ] {
+        assert_eq!(warnings(&spec(beside)), [""; 0], "{beside}");
+    }
+    let message = "glob matches only references that are written with a tag";
+    for elsewhere in ["ghcr.io/org/apple@*", "quay.io/**"] {
+        let is_warned = warns(&spec(elsewhere), message, "spec.images[0].glob");
+        assert!(is_warned, "{elsewhere}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 
@@ -99,6 +100,17 @@ pub(super) fn run(args: &LintArgs) -> anyhow::Result<Exit> {
     args.output.write(&report, text)?;
     note(&summary(&report));
     kinds::read(args.kinds.as_deref())?;
+    if report.resources.is_empty() && report.unreadable.is_empty() {
+        let paths: Vec<_> = args
+            .paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        bail!(
+            "there is no ClusterImagePolicy and no TrustRoot in {}: name the folder or the files that hold them",
+            paths.join(", ")
+        );
+    }
     Ok(exit(&report, args.strict))
 }
 

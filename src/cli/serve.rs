@@ -146,7 +146,6 @@ pub(super) struct ServeArgs {
         long,
         value_name = "NAME",
         requires = "client_ca",
-        value_delimiter = ',',
         env = "VOUCHSAFE_CLIENT_NAME"
     )]
     client_name: Vec<String>,

@@ -21,6 +21,7 @@ mod authority;
 mod image;
 mod input;
 mod memory;
+mod parsing;
 mod pin;
 mod policy;
 mod rego;
@@ -50,6 +51,7 @@ pub use rego::reason as evaluation_reason;
 pub use tags::TagMode;
 
 use memory::Memory;
+use parsing::Parsing;
 use rego::RegoGate;
 
 /// What is in force at one moment. Taken once per request.
@@ -73,6 +75,8 @@ pub struct Judge {
     credentials: Arc<dyn Credentials>,
     memory: Memory,
     rego: RegoGate,
+    /// The room for statements that are parsed.
+    parsing: Parsing,
     limits: Limits,
     /// The time at which everything is judged, where that is not the present.
     at: Option<Timestamp>,
@@ -108,6 +112,7 @@ impl Judge {
             credentials,
             memory: Memory::new(),
             rego: RegoGate::new(limits),
+            parsing: Parsing::new(limits),
             limits: limits.clone(),
             at: None,
         }

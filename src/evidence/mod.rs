@@ -34,6 +34,7 @@ pub use referrers::{Referrer, ReferrerKind, Referrers};
 pub use simple_signing::SimpleSigning;
 
 use crate::image::Digest;
+use crate::limits::json;
 
 /// A shape of evidence, and the kind of manifest that holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,6 +75,18 @@ pub struct Candidate {
     pub decoded: Result<Evidence, DecodeError>,
     /// What came with the signature to tell who made it and when. It is needed only where somebody asks.
     pub material: Result<Material, DecodeError>,
+}
+
+impl Candidate {
+    /// What its statement takes once it is parsed, in bytes ([`json::weight`]); nothing, where it has none.
+    pub fn weight(&self) -> usize {
+        match &self.decoded {
+            Ok(Evidence::Attestation(envelope) | Evidence::Bundle(Bundle::Statement(envelope))) => {
+                json::weight(&envelope.payload)
+            }
+            Ok(Evidence::Signature(_) | Evidence::Bundle(Bundle::Message(_))) | Err(_) => 0,
+        }
+    }
 }
 
 /// Evidence with a shape, and no more than that.

@@ -59,6 +59,8 @@ pub struct RegistryLimits {
 pub struct ReviewLimits {
     /// The body, in bytes. The API server's own objects end at 3 MiB, and an UPDATE carries two.
     pub body_bytes: usize,
+    /// One review once it is parsed ([`json::weight`]), in bytes.
+    pub parsed_bytes: usize,
     /// Image fields in one review.
     pub images: usize,
     /// Distinct registries of the images in one review: each may cost lookups and connections of its own.
@@ -79,6 +81,8 @@ pub struct EvidenceLimits {
     pub signature_payload_bytes: usize,
     /// One attestation, in bytes.
     pub attestation_bytes: usize,
+    /// One statement once it is parsed ([`json::weight`]), in bytes. It is looked at before anybody is known to have signed it.
+    pub statement_bytes: usize,
     /// Candidates that are fetched and verified for one authority. One more is `limit-exceeded`, never `unsigned`.
     pub candidates: usize,
     /// Pages of one list of referrers. One more is `limit-exceeded`.
@@ -99,11 +103,13 @@ pub struct EvidenceLimits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InFlightLimits {
-    /// Bodies of reviews, in bytes, as they arrive. One address takes a part of what is left free: a third of all where it is the only
-    /// one, half for bodies of less than 64 KiB that have begun.
+    /// Bodies of reviews, in bytes, as they arrive, and what they take once they are parsed. One address takes a part of what is left
+    /// free: a third of all where it is the only one, half for reviews of less than 256 KiB that have begun.
     pub review_bytes: usize,
     /// Evidence being fetched, in bytes.
     pub evidence_bytes: usize,
+    /// Statements being parsed to see who signed them, in bytes ([`json::weight`]), where one takes more than 1 MiB.
+    pub statement_bytes: usize,
     /// Input of predicate policies being evaluated, in bytes.
     pub policy_input_bytes: usize,
     /// Connections held open by clients of the webhook; a sixteenth of them by one address.
@@ -130,6 +136,7 @@ impl Default for Limits {
             },
             review: ReviewLimits {
                 body_bytes: 7 * MIB,
+                parsed_bytes: 64 * MIB,
                 images: 1_000,
                 registries: 32,
                 pull_secrets: 32,
@@ -139,6 +146,7 @@ impl Default for Limits {
             evidence: EvidenceLimits {
                 signature_payload_bytes: MIB,
                 attestation_bytes: 16 * MIB,
+                statement_bytes: 128 * MIB,
                 candidates: 128,
                 referrer_pages: 16,
                 referrers: 2_000,
@@ -148,8 +156,9 @@ impl Default for Limits {
                 platforms: 128,
             },
             in_flight: InFlightLimits {
-                review_bytes: 64 * MIB,
+                review_bytes: 128 * MIB,
                 evidence_bytes: 64 * MIB,
+                statement_bytes: 128 * MIB,
                 policy_input_bytes: 64 * MIB,
                 connections: 4_096,
                 cached_evidence_bytes: 64 * MIB,

@@ -60,6 +60,12 @@ fn blocks(
         }
         found.push(content);
     }
+    // The parser passes over labels that it does not know.
+    let lines = text.split(|byte| matches!(byte, b'\n' | b'\r'));
+    let begun = lines.filter(|line| line.starts_with(b"-----BEGIN "));
+    if begun.count() != found.len() {
+        return Err(PemError::OtherBlock(label));
+    }
     if found.is_empty() {
         return Err(PemError::Nothing(label));
     }

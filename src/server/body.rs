@@ -13,7 +13,7 @@ use super::peers::Peer;
 use super::refusal::Refusal;
 use super::review::uid_of_prefix;
 use super::room::{Held, Room};
-use crate::limits::Limits;
+use crate::limits::{Limits, json};
 
 /// How much of a body is looked at for its uid when there is no room for the whole, in bytes.
 const PREFIX_BYTES: usize = 4 << 10;
@@ -30,6 +30,7 @@ const UNREAD_TIME: Duration = Duration::from_millis(500);
 pub(super) struct BodyReader {
     room: Room,
     bytes: usize,
+    parsed: usize,
     time: Duration,
 }
 
@@ -60,18 +61,19 @@ impl BodyReader {
         Self {
             room: Room::new(room),
             bytes: limits.review.body_bytes,
+            parsed: limits.review.parsed_bytes,
             time: limits.review.body_time,
         }
     }
 
     /// Reads a body to its end.
     ///
-    /// It takes room as it arrives, by the rules of [`super::room`]: what `content-length` claims takes none, and is only refused
-    /// where it is too much. The time for a body is the time that we wait for the client; waiting for room is not held against it,
+    /// It takes room as it arrives, and for what it will take once it is parsed, by the rules of [`super::room`]: what `content-length`
+    /// claims takes none, and is only refused where it is too much. The time for a body is the time that we wait for the client; waiting for room is not held against it,
     /// and ends with the deadline.
     pub(super) async fn read(
         &self,
-        head: &Parts,
+        head: Parts,
         mut body: Body,
         deadline: Instant,
     ) -> Result<Received, Refusal> {
@@ -85,6 +87,8 @@ impl BodyReader {
             return Err(too_large);
         }
         let peer = head.extensions.get().copied().unwrap_or(Peer::UNKNOWN);
+        // What waits keeps no headers: they are small on the wire and large in memory.
+        drop(head);
         let mut room = self.room.for_body_of(peer);
         let mut bytes = BytesMut::new();
         let limit = self
@@ -121,6 +125,15 @@ impl BodyReader {
                 });
             }
             bytes.extend_from_slice(&data);
+        }
+        // What is small on the wire may be large once it is parsed.
+        let parsed = json::weight(&bytes);
+        if parsed > self.parsed {
+            return Err(Refusal::TooHeavy { limit: self.parsed });
+        }
+        if !room.grow(parsed, deadline).await {
+            let uid = uid_of_prefix(bytes.get(..PREFIX_BYTES).unwrap_or(&bytes));
+            return Ok(Received::NoRoom { uid });
         }
         Ok(Received::Whole {
             bytes: bytes.freeze(),

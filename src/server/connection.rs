@@ -35,15 +35,15 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// HTTP/2 pings, which find clients that are gone.
 const PING: Duration = Duration::from_secs(15);
 /// All headers of a request, in bytes.
-const HEAD_BYTES: u32 = 32 << 10;
+const HEAD_BYTES: u32 = 8 << 10;
 /// The read buffer of HTTP/1.1, in bytes, which bounds its head.
 const BUFFER_BYTES: usize = 64 << 10;
 /// Headers of a request of HTTP/1.1.
 const HEADERS: usize = 64;
-/// Calls at one time on a connection of HTTP/2.
-const STREAMS: u32 = 256;
+/// Calls at one time on a connection of HTTP/2. Who has more opens another.
+const STREAMS: u32 = 64;
 /// What a client of HTTP/2 may send before it is read, in bytes.
-const WINDOW_BYTES: u32 = 1 << 20;
+const WINDOW_BYTES: u32 = 256 << 10;
 
 /// What a connection needs; cloned for each.
 #[derive(Clone)]

@@ -53,7 +53,7 @@ async fn check(
     let (head, body) = call.into_parts();
     let deadline = arrival + deadline::budget(head.uri.query())?;
     // Read first: whoever is slow to send must not keep others from the only turn.
-    let (bytes, room) = match door.bodies.read(&head, body, deadline).await? {
+    let (bytes, room) = match door.bodies.read(head, body, deadline).await? {
         Received::Whole { bytes, room } => (bytes, room),
         Received::NoRoom { .. } => return Err(Refusal::Overloaded),
     };

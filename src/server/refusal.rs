@@ -48,6 +48,12 @@ pub(super) enum Refusal {
         /// The bound, in bytes.
         limit: usize,
     },
+    /// Of more values than a review can have.
+    #[error("the body takes more than {limit} bytes once it is parsed")]
+    TooHeavy {
+        /// The bound, in bytes.
+        limit: usize,
+    },
     /// The body did not arrive in time.
     #[error("the body did not arrive within {limit:?}")]
     SlowBody {
@@ -94,7 +100,7 @@ impl Refusal {
             Self::ContentType { .. } | Self::ContentEncoding { .. } => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } | Self::TooHeavy { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::BrokenBody { .. } | Self::Timeout(_) | Self::Malformed(_) => {
                 StatusCode::BAD_REQUEST

@@ -4,7 +4,7 @@
 //! is answered, or refused. The rules:
 //!
 //! 1. An address holds no more than is left free ([`super::peers`]), so that no one address can take the room from all others. A new
-//!    body, and one beyond its first 64 KiB, is content with half of that: nearly all reviews are smaller than 64 KiB, and those that
+//!    body, and one beyond its first 256 KiB, is content with half of that: nearly all reviews are smaller than 256 KiB, parsed, and those that
 //!    have begun are let finish.
 //! 2. A body that finds no room waits, until the deadline of its review. What it waits for are reviews that were read to their end,
 //!    each of which is over by its own deadline.
@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use super::peers::{Peer, Shares};
 
 /// The beginning of a body that is always let finish before others begin, in bytes.
-const SMALL_BYTES: usize = 64 << 10;
+const SMALL_BYTES: usize = 256 << 10;
 /// Of what is left free, the part that an address may hold of bodies that are small and have begun: all of it.
 const SMALL_PARTS: usize = 1;
 /// And otherwise: half of it.

@@ -161,7 +161,7 @@ impl Door {
     async fn read(&self, call: axum::extract::Request, arrival: Instant) -> Result<Read, Refusal> {
         let (head, body) = call.into_parts();
         let deadline = arrival + deadline::budget(head.uri.query())?;
-        let (bytes, room) = match self.bodies.read(&head, body, deadline).await? {
+        let (bytes, room) = match self.bodies.read(head, body, deadline).await? {
             Received::Whole { bytes, room } => (bytes, room),
             // Without a uid nothing can be said as a review.
             Received::NoRoom { uid } => {
@@ -263,14 +263,21 @@ pub(super) fn span(route: &'static str, request: &Request) -> Span {
     tracing::info_span!(
         "review",
         route,
-        uid = request.uid,
+        uid = logged(&request.uid),
         operation = ?request.operation,
-        namespace = request.namespace,
-        kind = request.kind,
+        namespace = logged(&request.namespace),
+        kind = logged(&request.kind),
         // Not `name`: that is the span's own, and in JSON one would hide the other.
-        object = request.name,
+        object = logged(&request.name),
         dry_run = request.dry_run,
     )
+}
+
+/// What a caller wrote, cut to the length of the longest name of Kubernetes.
+fn logged(text: &str) -> &str {
+    const BYTES: usize = 253;
+    text.get(..text.floor_char_boundary(BYTES))
+        .unwrap_or_default()
 }
 
 // === impl Read ===

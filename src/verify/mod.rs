@@ -68,7 +68,7 @@ use signed::{Signed, Unproven, Vouched};
 
 use crate::evidence::{Bundle, Candidate, DecodeError, Envelope, Evidence, Material};
 use crate::image::Digest;
-use crate::limits::EvidenceLimits;
+use crate::limits::{EvidenceLimits, json};
 
 /// Verifies a candidate as a signature of the image with this digest. It is `now` where the evidence does not say when it was made.
 ///
@@ -102,6 +102,7 @@ pub fn signature(
                 Message::Digest(image),
                 requirement,
                 &candidate.material,
+                limits,
                 now,
             );
             let bind = |by: Option<&DerCertificate>| {
@@ -156,6 +157,7 @@ pub fn attestation(
         Message::Digest(image),
         requirement,
         &candidate.material,
+        limits,
         now,
     );
     // (4) (5)
@@ -187,7 +189,7 @@ pub fn artifact(
             bound(vouched, |_| bind::claimed(message, artifact))?
         }
         Ok(Evidence::Attestation(envelope) | Evidence::Bundle(Bundle::Statement(envelope))) => {
-            let vouched = enveloped(envelope, artifact, requirement, material, now);
+            let vouched = enveloped(envelope, artifact, requirement, material, limits, now);
             bound(vouched, |_| bind::about(envelope, artifact, limits))?
         }
         Ok(Evidence::Signature(_)) => return Err(Rejection::NotAnAttestation),
@@ -202,11 +204,20 @@ fn enveloped(
     about: Message<'_>,
     requirement: &Requirement,
     material: &Result<Material, DecodeError>,
+    limits: &EvidenceLimits,
     now: Timestamp,
 ) -> Result<Vouched, Unproven> {
     if envelope.payload_type != bind::IN_TOTO_PAYLOAD {
         let found = envelope.payload_type.chars().take(64).collect();
         return Err(Rejection::PayloadType { found }.into());
+    }
+    // Statements are parsed before it is known who signed them: what a stranger wrote must not take what it likes.
+    if json::weight(&envelope.payload) > limits.statement_bytes {
+        let detail = format!(
+            "the statement takes more than {} MiB once it is parsed",
+            limits.statement_bytes >> 20
+        );
+        return Err(Rejection::Unverifiable { detail }.into());
     }
     let signed = Signed::Envelope { envelope, about };
     vouched(requirement, &signed, material, now)

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 use vouchsafe::limits::Limits;
+use vouchsafe::limits::json::weight;
 use vouchsafe::verdict::Reason;
 use vouchsafe::workload::Operation;
 
@@ -106,7 +107,7 @@ async fn for_want_of_room_nothing_is_changed() {
     let body = review("hangs").to_string();
     let mut limits = Limits::default();
     limits.review.body_bytes = body.len();
-    limits.in_flight.review_bytes = body.len();
+    limits.in_flight.review_bytes = body.len() + weight(body.as_bytes());
     let (router, _) = watched_router(&limits);
     let (_, second) = tokio::join!(ask(&router, "?timeout=3s", body.clone()), async {
         tokio::time::sleep(Duration::from_millis(50)).await;

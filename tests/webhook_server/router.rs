@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 use vouchsafe::limits::Limits;
+use vouchsafe::limits::json::weight;
 use vouchsafe::verdict::Reason;
 use vouchsafe::workload::Operation;
 
@@ -350,7 +351,7 @@ async fn a_panic_gives_back_the_room_of_its_review() {
     let body = review("panics").to_string();
     let mut limits = Limits::default();
     limits.review.body_bytes = body.len();
-    limits.in_flight.review_bytes = body.len();
+    limits.in_flight.review_bytes = body.len() + weight(body.as_bytes());
     let (router, _) = watched_router(&limits);
     for _ in 0..3 {
         is_denied(
@@ -393,7 +394,7 @@ async fn denies_for_want_of_room_and_goes_on_when_there_is_room() {
     let body = review("slow").to_string();
     let mut limits = Limits::default();
     limits.review.body_bytes = body.len();
-    limits.in_flight.review_bytes = body.len();
+    limits.in_flight.review_bytes = body.len() + weight(body.as_bytes());
     let (router, seen) = watched_router(&limits);
     let (first, second) = tokio::join!(
         ask(&router, call(body.clone())),
@@ -421,7 +422,7 @@ async fn a_body_takes_room_for_what_came_and_not_for_what_it_claims() {
     let body = review("slow").to_string();
     let mut limits = Limits::default();
     limits.review.body_bytes = 20 * body.len();
-    limits.in_flight.review_bytes = 20 * body.len();
+    limits.in_flight.review_bytes = 20 * (body.len() + weight(body.as_bytes()));
     let (router, _) = watched_router(&limits);
     let silent = || {
         let mut call = call_with_timeout(

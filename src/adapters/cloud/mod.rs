@@ -29,7 +29,7 @@ use reqwest::Url;
 use tokio::time::{Instant, timeout};
 
 use super::ahead::{Ahead, Fetched, Source, Times};
-use super::identity::aws::AwsIdentity;
+use super::identity::aws::{AwsIdentity, home};
 use super::identity::azure::AzureIdentity;
 use super::identity::google::{GoogleIdentity, PULLS};
 use super::identity::{ServiceError, TimeLimited};
@@ -152,9 +152,17 @@ impl CloudSettings {
     /// Whether we are somebody for this registry.
     fn serves(&self, registry: &CloudRegistry) -> bool {
         match registry {
-            CloudRegistry::Ecr { .. } | CloudRegistry::EcrPublic => self.aws.is_some(),
+            // An image's name must not choose which nation's cloud is shown what we are.
+            CloudRegistry::Ecr { region, .. } => self.aws.as_ref().is_some_and(|ours| {
+                let own = ours.region.as_deref();
+                own.is_none_or(|own| home(own) == home(region))
+            }),
+            CloudRegistry::EcrPublic => self.aws.is_some(),
             CloudRegistry::Google => self.google.is_some(),
-            CloudRegistry::Azure { .. } => self.azure.is_some(),
+            CloudRegistry::Azure { authority, .. } => {
+                let ours = self.azure.as_ref();
+                ours.is_some_and(|ours| ours.is_of(authority))
+            }
         }
     }
 }

@@ -53,7 +53,7 @@ pub enum ClusterError {
     },
     /// There is none, and we do not run in a Pod.
     #[error(
-        "not in a cluster: there is no service account of a Pod here. Run it in a cluster (docs/install.md), name a --kubeconfig, or give --policies to do without a cluster"
+        "not in a cluster: there is no service account of a Pod here. Run it in a cluster (docs/install.md), name a --kubeconfig, or name files to do without a cluster"
     )]
     NotInCluster(#[source] kube::config::InClusterError),
     /// No client can be made of what is there.

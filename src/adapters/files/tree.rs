@@ -105,6 +105,12 @@ fn syntax_error(error: &serde_saphyr::Error) -> SyntaxError {
         Some(without_place) => without_place,
         None => message,
     };
+    // What people write first: a glob that begins with a star, which YAML takes for the name of an alias.
+    let message = if message.contains("unknown anchor") {
+        format!(r#"{message}; quote what begins with * (glob: "**/shop/**")"#)
+    } else {
+        message
+    };
     SyntaxError { position, message }
 }
 

@@ -68,6 +68,12 @@ impl AzureIdentity {
             && (self.secret.is_some() || self.federated_token_file.is_some())
     }
 
+    /// Whether we are somebody at this authority: that of the environment, else that of the public cloud.
+    pub(in crate::adapters) fn is_of(&self, authority: &str) -> bool {
+        let own = self.authority.as_deref().unwrap_or(AUTHORITY);
+        own.trim_end_matches('/') == authority.trim_end_matches('/')
+    }
+
     /// A token for what is at `resource` (`https://vault.azure.net`), from this authority unless the environment names another one.
     pub(in crate::adapters) async fn token(
         &self,

@@ -56,7 +56,7 @@ pub(super) async fn judge(
                 break;
             }
         };
-        let verified = pool.shortfall.sort(gathered, verify).await;
+        let verified = pool.shortfall.sort(gathered, &judge.parsing, verify).await;
         if verified.is_empty() {
             continue;
         }

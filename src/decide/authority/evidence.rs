@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::super::Scope;
+use super::super::parsing::Parsing;
 use super::{Answer, Judge};
 use crate::evidence::{Candidate, Location};
 use crate::gather::{FetchError, Gathered, Search, Sought, WantedEvidence};
@@ -48,11 +49,13 @@ impl Shortfall {
     pub(super) async fn sort<T>(
         &mut self,
         gathered: Gathered,
+        parsing: &Parsing,
         verify: impl Fn(&Candidate) -> Result<Arc<Verified<T>>, Rejection>,
     ) -> Vec<Arc<Verified<T>>> {
         let mut verified = Vec::new();
         for candidate in &gathered.candidates {
             tokio::task::yield_now().await;
+            let _room = parsing.room_for(candidate).await;
             match verify(candidate) {
                 Ok(proof) => verified.push(proof),
                 Err(rejection) => self.rejections.push(RejectedEvidence {

@@ -48,7 +48,7 @@ pub(super) async fn judge(
                 break;
             }
         };
-        let verified = shortfall.sort(gathered, verify).await;
+        let verified = shortfall.sort(gathered, &judge.parsing, verify).await;
         if verified.is_empty() {
             continue;
         }
