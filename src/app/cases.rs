@@ -252,7 +252,7 @@ fn of_statements(
     for statement in statements {
         if !rules().any(|(_, rule)| is_of(statement, rule)) {
             let types: Vec<&str> = rules().map(|(_, rule)| rule.predicate_type.uri()).collect();
-            if types.is_empty() {
+            if types.is_empty() && attestation.is_none() {
                 bail!(
                     "these policies want no attestation, and a statement does not show who signed: record an image instead"
                 );

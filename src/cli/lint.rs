@@ -100,7 +100,8 @@ pub(super) fn run(args: &LintArgs) -> anyhow::Result<Exit> {
     args.output.write(&report, text)?;
     note(&summary(&report));
     kinds::read(args.kinds.as_deref())?;
-    if report.resources.is_empty() && report.unreadable.is_empty() {
+    let is_empty = report.resources.is_empty() && report.unreadable.is_empty();
+    if is_empty && args.kinds.is_none() {
         let paths: Vec<_> = args
             .paths
             .iter()

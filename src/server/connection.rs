@@ -41,7 +41,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// Headers of a request of HTTP/1.1.
 const HEADERS: usize = 64;
 /// Calls at one time on a connection of HTTP/2. Who has more opens another.
-const STREAMS: u32 = 64;
+const STREAMS: u32 = 128;
 /// What a client of HTTP/2 may send before it is read, in bytes.
 const WINDOW_BYTES: u32 = 256 << 10;
 

@@ -51,8 +51,8 @@ async fn a_small_body_that_has_begun_is_let_finish_where_no_other_begins() {
     let mut small = body(&room, 1, 1_000).await;
     let _large = body(&room, 1, MIB - 1_000).await;
     assert!(!room.for_body_of(peer(1)).grow(1_000, soon()).await);
-    assert!(small.grow(60_000, Instant::now()).await);
-    assert!(!small.grow(10_000, soon()).await, "it is small no more");
+    assert!(small.grow(250_000, Instant::now()).await);
+    assert!(!small.grow(20_000, soon()).await, "it is small no more");
 }
 
 #[tokio::test]
