@@ -148,6 +148,7 @@ pub enum Tags {
 
 impl Tags {
     /// The same where nothing is rewritten: what would be pinned is judged at the digest that its tag has now.
+    #[must_use]
     pub fn unpinned(self) -> Self {
         match self {
             Self::Pin | Self::PinAll | Self::Resolve => Self::Resolve,

@@ -280,6 +280,19 @@ fn another_payload_type_is_rejected_even_when_validly_signed() {
     ));
 }
 
+/// T-95: it is weighed before anybody looks who signed it.
+#[test]
+fn a_statement_that_is_small_and_takes_much_memory_is_rejected_even_when_validly_signed() {
+    let signer = Signer::new();
+    let objects = vec![r#"{"":0}"#; 200_000].join(",");
+    let heavy = signer.attestation("application/vnd.in-toto+json", &format!("[{objects}]"));
+    let rejection = check_attestation(&heavy, &signer.requirement()).unwrap_err();
+    assert!(
+        rejection.to_string().contains("MiB once it is parsed"),
+        "{rejection}"
+    );
+}
+
 #[test]
 fn an_attestation_is_no_signature_and_a_signature_no_attestation() {
     let signer = Signer::new();

@@ -160,9 +160,21 @@ async fn refuses_garbage(#[case] body: &'static str) {
 #[tokio::test]
 async fn refuses_a_depth_bomb() {
     is_refused(
-        call("[".repeat(1 << 20)),
+        call("[".repeat(100_000)),
         StatusCode::BAD_REQUEST,
         "64 levels",
+    )
+    .await;
+}
+
+/// A megabyte on the wire, a hundred once it is parsed.
+#[tokio::test]
+async fn t95_refuses_a_review_that_is_small_on_the_wire_and_large_in_memory() {
+    let objects = vec![r#"{"":0}"#; 150_000].join(",");
+    is_refused(
+        call(format!("[{objects}]")),
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "once it is parsed",
     )
     .await;
 }
