@@ -146,7 +146,12 @@ fn every_change_is_checked_by_the_script_that_developers_run_and_sees_no_secret(
         .iter()
         .filter_map(|step| step["run"].as_str())
         .collect();
-    assert_eq!(runs, [".ci/run"]);
+    // Beside what it needs of Debian there is nothing that this workflow does by itself.
+    let [needs, all] = runs[..] else {
+        panic!("{runs:?}");
+    };
+    assert!(needs.starts_with("apt-get update\n"), "{needs}");
+    assert_eq!(all, ".ci/run");
     let text = read(".github/workflows/ci.yaml");
     assert!(!text.contains("secrets.") && !text.contains("github.token"));
 }
