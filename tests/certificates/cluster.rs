@@ -153,7 +153,7 @@ pub(crate) fn until<'a>(
 }
 
 /// Long enough for whatever is to happen, on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 // === impl Replica ===
 

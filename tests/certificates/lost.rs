@@ -63,7 +63,7 @@ async fn what_somebody_breaks_in_the_secret_is_written_anew_and_never_shown(
     call(replica.address, &trusted).await.unwrap();
     assert!(bundles(&api, VALIDATING)[0].contains(&trusted));
     until("the authority changed", PATIENCE, || {
-        replica.steps("switched") == 1
+        replica.steps("switched") >= 1
     })
     .await;
     call(replica.address, &bundles(&api, VALIDATING)[0])
