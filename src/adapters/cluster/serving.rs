@@ -181,7 +181,8 @@ impl Keeper {
         self.sightings.record(&seen.sights(), Instant::now());
         let found = self.secret.read().await?;
         let held = self.secret.contents(found.as_ref())?;
-        let step = self.view(held.as_ref()).step();
+        let looked = self.view(held.as_ref());
+        let (step, now, clock) = (looked.step(), looked.now, looked.clock);
         let (held, stepped) = match (step, held) {
             (None, Some(held)) => (held, false),
             (None, None) => return Ok(Next::In(self.settings.poll)),
@@ -208,7 +209,13 @@ impl Keeper {
             .await?;
         self.sightings.record(&seen.sights(), Instant::now());
         self.show(&held);
-        let again = self.view(Some(&held)).look_again(self.settings.poll);
+        // By the clock of the step: what became due since then is still to come, and would be slept over otherwise.
+        let seen_then = View {
+            now,
+            clock,
+            ..self.view(Some(&held))
+        };
+        let again = seen_then.look_again(self.settings.poll);
         Ok(if stepped || !settled {
             Next::Soon
         } else {
