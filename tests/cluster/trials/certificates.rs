@@ -200,12 +200,13 @@ impl<'a> Maker<'a> {
             {"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": bundle},
         ]);
         for (kind, name) in configurations() {
-            let configuration = self.cluster.get(&[kind, &name]);
-            let annotations = &configuration["metadata"]["annotations"];
-            assert_eq!(
-                annotations["cert-manager.io/inject-ca-from"],
-                format!("{OURS}/{CERTIFICATE}")
-            );
+            let wanted = format!("{OURS}/{CERTIFICATE}");
+            // Helm writes one object after the other.
+            self.cluster.until("the configuration asks for it", || {
+                let configuration = self.cluster.get(&[kind, &name]);
+                let annotations = &configuration["metadata"]["annotations"];
+                annotations["cert-manager.io/inject-ca-from"] == wanted
+            });
             self.cluster.ok(&[
                 "patch",
                 kind,
