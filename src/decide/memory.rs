@@ -49,6 +49,16 @@ impl Memory {
         }
     }
 
+    /// Whether a proof that this candidate is a signature is remembered.
+    pub(super) fn has_signature(&self, key: &[u8; 32]) -> bool {
+        self.signatures.contains_key(key)
+    }
+
+    /// Whether a proof that this candidate is an attestation is remembered.
+    pub(super) fn has_attestation(&self, key: &[u8; 32]) -> bool {
+        self.attestations.contains_key(key)
+    }
+
     /// The proof that this candidate is a signature, remembered or made by `verify` now. A rejection is not remembered.
     pub(super) fn signature<E>(
         &self,

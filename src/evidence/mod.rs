@@ -77,18 +77,6 @@ pub struct Candidate {
     pub material: Result<Material, DecodeError>,
 }
 
-impl Candidate {
-    /// What its statement takes once it is parsed, in bytes ([`json::weight`]); nothing, where it has none.
-    pub fn weight(&self) -> usize {
-        match &self.decoded {
-            Ok(Evidence::Attestation(envelope) | Evidence::Bundle(Bundle::Statement(envelope))) => {
-                json::weight(&envelope.payload)
-            }
-            Ok(Evidence::Signature(_) | Evidence::Bundle(Bundle::Message(_))) | Err(_) => 0,
-        }
-    }
-}
-
 /// Evidence with a shape, and no more than that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Evidence {
@@ -194,6 +182,16 @@ impl fmt::Display for Location {
 // === impl Candidate ===
 
 impl Candidate {
+    /// What its statement takes once it is parsed, in bytes ([`json::weight`]); nothing, where it has none.
+    pub fn weight(&self) -> usize {
+        match &self.decoded {
+            Ok(Evidence::Attestation(envelope) | Evidence::Bundle(Bundle::Statement(envelope))) => {
+                json::weight(&envelope.payload)
+            }
+            Ok(Evidence::Signature(_) | Evidence::Bundle(Bundle::Message(_))) | Err(_) => 0,
+        }
+    }
+
     /// A manifest that was listed as holding evidence and cannot be read: it is reported, and never mistaken for absence.
     pub fn unreadable(format: Format, digest: Digest, malformed: &MalformedManifest) -> Self {
         let detail = malformed.detail.clone();

@@ -7,7 +7,7 @@
 //! TCP ─► listener   connection cap, by address, 5 s for the handshake, TLS 1.3  tls, listener, connection, peers
 //!     ─► router     POST /validate, /mutate; the rest is refused with words   router
 //!                   POST /validate-policy goes a way of its own              policies
-//!     ─► body       type, encoding, 7 MiB, 5 s, 64 MiB over all requests     body, room
+//!     ─► body       type, encoding, 7 MiB, 5 s, 128 MiB over all requests    body, room
 //!     ─► review     AdmissionReview v1 ─► workload::Request                  review
 //!     ─► Validate   on a task of its own: a deadline and a panic still answer  router
 //!        or Mutate

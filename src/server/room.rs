@@ -1,11 +1,11 @@
 //! The room that all bodies together may take, given out as their bytes arrive.
 //!
-//! What a call *claims* takes nothing. Each piece of a body takes its bytes when it is here, and they are given back when the review
-//! is answered, or refused. The rules:
+//! What a call *claims* takes nothing. Each piece of a body takes its bytes when it is here, the whole what it will take once it is parsed
+//! (T-95), and all of that is given back when the review is answered, or refused. The rules:
 //!
 //! 1. An address holds no more than is left free ([`super::peers`]), so that no one address can take the room from all others. A new
-//!    body, and one beyond its first 256 KiB, is content with half of that: nearly all reviews are smaller than 256 KiB, parsed, and those that
-//!    have begun are let finish.
+//!    body, and one beyond its first 256 KiB, is content with half of that: nearly all reviews take less, even parsed, and those
+//!    that have begun are let finish.
 //! 2. A body that finds no room waits, until the deadline of its review. What it waits for are reviews that were read to their end,
 //!    each of which is over by its own deadline.
 //! 3. Bodies that are half read must not wait for each other. So of each address one of them may wait; any other that finds no room

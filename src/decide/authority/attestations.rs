@@ -30,8 +30,9 @@ pub(super) async fn judge(
     thoroughness: Thoroughness,
 ) -> Result<(Answer, Vec<Arc<str>>), FetchError> {
     let (requirement, now) = (&signed.requirement, judge.now());
+    let key = |candidate: &Candidate| memory::key(image.digest(), candidate, requirement);
+    let is_known = |candidate: &Candidate| judge.memory.has_attestation(&key(candidate));
     let verify = |candidate: &Candidate| {
-        let key = memory::key(image.digest(), candidate, requirement);
         let verify = || {
             verify::attestation(
                 candidate,
@@ -41,7 +42,7 @@ pub(super) async fn judge(
                 now,
             )
         };
-        judge.memory.attestation(key, verify)
+        judge.memory.attestation(key(candidate), verify)
     };
     let types: BTreeSet<&str> = rules.iter().map(|rule| rule.predicate_type.uri()).collect();
     let wanted = WantedEvidence::Attestations(types.into_iter().map(str::to_owned).collect());
@@ -56,7 +57,10 @@ pub(super) async fn judge(
                 break;
             }
         };
-        let verified = pool.shortfall.sort(gathered, &judge.parsing, verify).await;
+        let verified = pool
+            .shortfall
+            .sort(gathered, &judge.parsing, is_known, verify)
+            .await;
         if verified.is_empty() {
             continue;
         }

@@ -50,12 +50,18 @@ impl Shortfall {
         &mut self,
         gathered: Gathered,
         parsing: &Parsing,
+        is_known: impl Fn(&Candidate) -> bool,
         verify: impl Fn(&Candidate) -> Result<Arc<Verified<T>>, Rejection>,
     ) -> Vec<Arc<Verified<T>>> {
         let mut verified = Vec::new();
         for candidate in &gathered.candidates {
             tokio::task::yield_now().await;
-            let _room = parsing.room_for(candidate).await;
+            // What was proven before is not parsed again, and waits for nobody.
+            let _room = if is_known(candidate) {
+                None
+            } else {
+                parsing.room_for(candidate).await
+            };
             match verify(candidate) {
                 Ok(proof) => verified.push(proof),
                 Err(rejection) => self.rejections.push(RejectedEvidence {

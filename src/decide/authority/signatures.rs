@@ -23,8 +23,9 @@ pub(super) async fn judge(
     thoroughness: Thoroughness,
 ) -> Result<Answer, FetchError> {
     let (requirement, now) = (&signed.requirement, judge.now());
+    let key = |candidate: &Candidate| memory::key(image.digest(), candidate, requirement);
+    let is_known = |candidate: &Candidate| judge.memory.has_signature(&key(candidate));
     let verify = |candidate: &Candidate| {
-        let key = memory::key(image.digest(), candidate, requirement);
         let verify = || {
             verify::signature(
                 candidate,
@@ -34,7 +35,7 @@ pub(super) async fn judge(
                 now,
             )
         };
-        judge.memory.signature(key, verify)
+        judge.memory.signature(key(candidate), verify)
     };
     let mut search = search(judge, signed, &WantedEvidence::Signatures, image, scope);
     let (mut found, mut shortfall, mut cut_short) = (Vec::new(), Shortfall::default(), None);
@@ -48,7 +49,9 @@ pub(super) async fn judge(
                 break;
             }
         };
-        let verified = shortfall.sort(gathered, &judge.parsing, verify).await;
+        let verified = shortfall
+            .sort(gathered, &judge.parsing, is_known, verify)
+            .await;
         if verified.is_empty() {
             continue;
         }
